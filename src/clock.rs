@@ -1,0 +1,123 @@
+//! The only place that reads the time.
+//!
+//! Everything else is handed a [`Clock`] or an instant. A [`Clock`] is either the system's, or a virtual
+//! one that only moves when it is told to: rehearsals and tests live a week in a second on it.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+
+/// Where the time comes from. Cheap to clone; clones of a virtual clock move together.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The operating system's clocks.
+    System,
+    /// A clock that stands still until [`VirtualClock::advance_to`] is called.
+    Virtual(Arc<VirtualClock>),
+}
+
+/// A clock moved by hand. It never goes back.
+#[derive(Debug)]
+pub struct VirtualClock {
+    start: DateTime<Utc>,
+    now: watch::Sender<DateTime<Utc>>,
+}
+
+impl VirtualClock {
+    /// Moves the clock forward to `instant`; an instant in the past leaves it where it is.
+    pub fn advance_to(&self, instant: DateTime<Utc>) {
+        self.now.send_if_modified(|now| {
+            let moved = instant > *now;
+            if moved {
+                *now = instant;
+            }
+            moved
+        });
+    }
+
+    /// Moves the clock forward by `step`.
+    pub fn advance(&self, step: Duration) {
+        let step = chrono::Duration::from_std(step).unwrap_or(chrono::Duration::MAX);
+        self.now.send_modify(|now| *now += step);
+    }
+}
+
+impl Clock {
+    /// A virtual clock that stands at `start`, and the handle that moves it.
+    pub fn standing_at(start: DateTime<Utc>) -> (Self, Arc<VirtualClock>) {
+        let (now, _) = watch::channel(start);
+        let clock = Arc::new(VirtualClock { start, now });
+        (Self::Virtual(Arc::clone(&clock)), clock)
+    }
+
+    /// The present instant, cut to the microseconds that are stored.
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+            Self::System => {
+                let now = Utc::now();
+                DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+            }
+            Self::Virtual(clock) => *clock.now.borrow(),
+        }
+    }
+
+    /// Time since some fixed moment that no adjustment of the wall clock moves.
+    pub fn monotonic(&self) -> Duration {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match self {
+            Self::System => ORIGIN.elapsed(),
+            Self::Virtual(clock) => (self.now() - clock.start).to_std().unwrap_or_default(),
+        }
+    }
+
+    /// Waits until the clock shows `instant` or later. A system clock looks again at least once a
+    /// second, so that an adjustment of the wall clock is noticed.
+    pub async fn wait_until(&self, instant: DateTime<Utc>) {
+        match self {
+            Self::System => {
+                while let Ok(left) = (instant - self.now()).to_std() {
+                    if left.is_zero() {
+                        break;
+                    }
+                    tokio::time::sleep(left.min(Duration::from_secs(1))).await;
+                }
+            }
+            Self::Virtual(clock) => {
+                let mut changes = clock.now.subscribe();
+                // The sender lives in `clock`, so waiting cannot fail.
+                let _ = changes.wait_for(|now| *now >= instant).await;
+            }
+        }
+    }
+
+    /// Whether this clock is moved by hand.
+    pub fn is_virtual(&self) -> bool {
+        matches!(self, Self::Virtual(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_virtual_clock_wakes_who_waits_and_never_goes_back() {
+        let start = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
+        let (clock, hand) = Clock::standing_at(start);
+        let waiter = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.wait_until(start + chrono::Duration::days(7)).await }
+        });
+        hand.advance(Duration::from_secs(6 * 86_400));
+        assert!(!waiter.is_finished());
+        hand.advance_to(start + chrono::Duration::days(8));
+        waiter.await.unwrap();
+        hand.advance_to(start);
+        assert_eq!(clock.now(), start + chrono::Duration::days(8));
+        assert_eq!(clock.monotonic(), Duration::from_secs(8 * 86_400));
+    }
+}

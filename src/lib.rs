@@ -1,0 +1,35 @@
+//! `embargod` holds security fixes under embargo, tells every approved packager in time, and lifts by itself.
+//!
+//! This header is the map of the house; every module says in its own header what it promises. Arrows go
+//! downwards only, and a test reads the source to keep it so:
+//!
+//! ```text
+//!    bin -> cli -> wire                       clock, entropy, config: leaves, passed in as values
+//!            |
+//!    +-------v-----------------+      +----------------+
+//!    | http {api pages public} |      |     worker     |      entry points: translate, never decide
+//!    +-------+--------+--------+      +---+--------+---+
+//!            |        +-> wire            |        |
+//!            v                            v        v
+//!    +-------+----------------------------+--+  +--+-------+
+//!    |                 app                   |  | outbound |   the only outgoing sockets and processes
+//!    +--+--------+----------+----------+-----+  +--+-------+
+//!       v        v          v          v           |
+//!    +--+----+ +-+------+ +-+------+ +-+-----+     |
+//!    | store | |openpgp | |formats | | mail  |     |            computation: bytes in, bytes out
+//!    +--+----+ +-+------+ +-+------+ +-+-----+     |
+//!       v        |          |          |           |
+//!    +--+----+   |          |          |           |
+//!    | vault |   |          |          |           |
+//!    +--+----+   |          |          |           |
+//!       v        v          v          v           v
+//!    +--+--------+----------+----------+-----------+--+
+//!    |                     domain                     |        depends on chrono and little else
+//!    +------------------------------------------------+
+//! ```
+//!
+//! `cli` also uses `client`, which uses `wire`; `demo` may use anything and nothing uses it.
+
+pub mod clock;
+pub mod domain;
+pub mod entropy;
