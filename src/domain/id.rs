@@ -190,7 +190,11 @@ impl FromStr for ReceiptCode {
             Ok(Self(code))
         } else {
             // The text is not repeated: it may be a mistyped secret.
-            Err(InvalidId { text: "…".to_owned(), kind: "receipt", form: "the code from the notice, like 7Q4-K2M" })
+            Err(InvalidId {
+                text: "…".to_owned(),
+                kind: "receipt",
+                form: "the code from the notice, like 7Q4-K2M",
+            })
         }
     }
 }

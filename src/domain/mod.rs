@@ -2,4 +2,8 @@
 //!
 //! Nothing here reads a clock, draws randomness, or meets a database, a socket or an OpenPGP packet.
 
+pub mod advisory;
+pub mod case;
+pub mod embargo;
 pub mod id;
+pub mod notice;
