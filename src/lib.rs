@@ -31,5 +31,13 @@
 //! `cli` also uses `client`, which uses `wire`; `demo` may use anything and nothing uses it.
 
 pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod entropy;
+pub mod mail;
+pub mod openpgp;
+pub mod outbound;
+pub mod store;
+pub mod vault;
+pub mod wire;

@@ -1,0 +1,181 @@
+//! A few threads on which foreign OpenPGP data is parsed, so that a parser that hangs or panics stops nothing else.
+//!
+//! A job that takes too long is given up, not stopped: its thread stays busy. When all threads are, the
+//! pool is [stuck](ParsePool::is_stuck) and the process should be restarted. Lifts and deliveries do not come here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+const THREADS: usize = 2;
+const QUEUE: usize = 64;
+const DEADLINE: Duration = Duration::from_secs(2);
+
+const WAITING: u8 = 0;
+const RUNNING: u8 = 1;
+const GIVEN_UP: u8 = 2;
+const DONE: u8 = 3;
+
+type Job = Box<dyn FnOnce(&AtomicUsize) + Send>;
+
+/// A bounded pool for parsing what strangers send. Cheap to clone; the threads end with the last clone.
+#[derive(Clone)]
+pub struct ParsePool {
+    jobs: SyncSender<Job>,
+    stuck: Arc<AtomicUsize>,
+    threads: usize,
+    deadline: Duration,
+}
+
+/// Why a job gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The queue is full.
+    #[error("too many OpenPGP messages are being read at once; try again in a few seconds")]
+    Busy,
+    /// The job took too long and was given up.
+    #[error("reading this OpenPGP data takes too long; send a smaller or simpler one")]
+    TimedOut,
+    /// The parser failed in a way it should not.
+    #[error("reading this OpenPGP data failed; please report it to the operator")]
+    Panicked,
+}
+
+impl PoolError {
+    /// A stable name for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Busy => "parser-busy",
+            Self::TimedOut => "parser-timed-out",
+            Self::Panicked => "parser-failed",
+        }
+    }
+}
+
+impl ParsePool {
+    /// Starts two threads with a queue of 64 jobs and a deadline of two seconds, waiting included.
+    pub fn start() -> std::io::Result<Self> {
+        Self::with_limits(THREADS, QUEUE, DEADLINE)
+    }
+
+    /// Starts a pool with limits of its own.
+    pub fn with_limits(threads: usize, queue: usize, deadline: Duration) -> std::io::Result<Self> {
+        let (jobs, receiver) = sync_channel::<Job>(queue);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let stuck = Arc::new(AtomicUsize::new(0));
+        for number in 0..threads {
+            let (receiver, stuck) = (Arc::clone(&receiver), Arc::clone(&stuck));
+            std::thread::Builder::new()
+                .name(format!("openpgp-{number}"))
+                .spawn(move || work(&receiver, &stuck))?;
+        }
+        Ok(Self { jobs, stuck, threads, deadline })
+    }
+
+    /// Runs `job` on a thread of the pool. A job that was given up before it began is not begun.
+    pub async fn run<T, F>(&self, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let (answer, mut answered) = oneshot::channel();
+        let state = Arc::new(AtomicU8::new(WAITING));
+        let seen = Arc::clone(&state);
+        let job: Job = Box::new(move |stuck| {
+            if answer.is_closed()
+                || seen.compare_exchange(WAITING, RUNNING, Ordering::AcqRel, Ordering::Acquire).is_err()
+            {
+                return;
+            }
+            let result = catch_unwind(AssertUnwindSafe(job)).map_err(|_| PoolError::Panicked);
+            if seen.swap(DONE, Ordering::AcqRel) == GIVEN_UP {
+                stuck.fetch_sub(1, Ordering::AcqRel);
+            }
+            let _ = answer.send(result);
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => PoolError::Busy,
+        })?;
+        match tokio::time::timeout(self.deadline, &mut answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(PoolError::Panicked),
+            Err(_) => {
+                // Counted before it is said, so the thread cannot take it back first.
+                self.stuck.fetch_add(1, Ordering::AcqRel);
+                let was_running =
+                    state.compare_exchange(RUNNING, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok();
+                if !was_running {
+                    let _ = state.compare_exchange(WAITING, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
+                    self.stuck.fetch_sub(1, Ordering::AcqRel);
+                }
+                Err(PoolError::TimedOut)
+            }
+        }
+    }
+
+    /// Whether every thread is busy with a job that was given up.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire) >= self.threads
+    }
+}
+
+impl std::fmt::Debug for ParsePool {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ParsePool").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>, stuck: &AtomicUsize) {
+    loop {
+        // The lock is held while waiting, and free while working.
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            Ok(job) => job(stuck),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_inside_is_an_error_and_the_thread_lives_on() {
+        let pool = ParsePool::with_limits(1, 4, DEADLINE).unwrap();
+        let panicked = pool.run(|| assert_eq!(1, 2, "a malformed packet")).await;
+        assert_eq!(panicked, Err(PoolError::Panicked));
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_hangs_is_given_up_and_the_queue_behind_it_is_bounded() {
+        let pool = ParsePool::with_limits(1, 1, Duration::from_millis(20)).unwrap();
+        let (release, hold) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        let hang = pool.run(move || {
+            started.send(()).unwrap();
+            let _ = hold.recv();
+        });
+        assert_eq!(hang.await, Err(PoolError::TimedOut));
+        has_started.recv().unwrap();
+        assert!(pool.is_stuck());
+        // The second waits in the queue, the third finds it full; the given up one never begins.
+        let begun = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&begun);
+        let (second, third) =
+            tokio::join!(pool.run(move || seen.fetch_add(1, Ordering::AcqRel)), pool.run(|| 0));
+        assert_eq!((second, third), (Err(PoolError::TimedOut), Err(PoolError::Busy)));
+        drop(release);
+        while pool.run(|| ()).await.is_err() {}
+        assert!(!pool.is_stuck());
+        assert_eq!(begun.load(Ordering::Acquire), 0);
+    }
+}

@@ -1,0 +1,53 @@
+//! The only module that opens an outgoing connection.
+//!
+//! Promises: it says of each mail what is known about it and no more ([`Outcome`]): accepted, refused, never
+//! sent, or uncertain. It refuses to know what a mail says: it is handed addresses and bytes.
+
+mod pace;
+mod stream;
+
+pub mod maildir;
+pub mod pool;
+pub mod smtp;
+
+#[cfg(test)]
+mod tls_tests;
+
+use crate::domain::text::is_forbidden;
+
+/// What is known about one mail for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The relay took responsibility for it.
+    Accepted {
+        /// What it said, cleaned.
+        reply: String,
+    },
+    /// The relay said no.
+    Refused {
+        /// Its three digits.
+        code: u16,
+        /// What it said, cleaned.
+        reply: String,
+        /// Whether it is no use to try again (5xx).
+        permanent: bool,
+    },
+    /// It failed before the final dot was sent: nobody has the mail, and it is safe to try again.
+    NotSent {
+        /// Why, cleaned.
+        reason: String,
+    },
+    /// The final dot was sent, or may have been, and the answer was lost: the relay may have the mail.
+    Uncertain {
+        /// Why, cleaned.
+        reason: String,
+    },
+}
+
+/// What a foreign server said, fit to be stored and shown: no control or direction characters, at most 500 long.
+pub fn cleaned(text: &str) -> String {
+    const MOST: usize = 500;
+    let text: String =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_forbidden(*c)).collect();
+    text.trim().chars().take(MOST).collect()
+}

@@ -1,0 +1,432 @@
+//! Deliveries: one copy of a notice for one recipient, claimed with a lease and a fencing number.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::dialect::{self, Db};
+use super::schema::{deliveries, notices};
+use super::{StoreError, Tx, corrupt, instant, optional_instant, parsed};
+use crate::domain::id::{
+    CertificateId, ContactId, DeliveryId, EmbargoId, MaintainerId, NoticeId, PackagerId,
+};
+use crate::domain::notice::{DeliveryState, NoticeKind};
+use crate::vault::Place;
+
+/// Who gets a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Recipient {
+    /// A packager's contact.
+    Contact(ContactId),
+    /// A maintainer.
+    Maintainer(MaintainerId),
+}
+
+impl Recipient {
+    fn columns(&self) -> (&'static str, &str) {
+        match self {
+            Self::Contact(id) => ("contact", id.as_str()),
+            Self::Maintainer(id) => ("maintainer", id.as_str()),
+        }
+    }
+
+    fn read(kind: &str, id: &str, row: &str) -> Result<Self, StoreError> {
+        match kind {
+            "contact" => Ok(Self::Contact(parsed(id, "deliveries", row)?)),
+            "maintainer" => Ok(Self::Maintainer(parsed(id, "deliveries", row)?)),
+            _ => Err(corrupt("deliveries", row)),
+        }
+    }
+}
+
+/// A copy that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The notice.
+    pub notice: NoticeId,
+    /// The notice's embargo.
+    pub embargo: EmbargoId,
+    /// Who gets it.
+    pub recipient: Recipient,
+    /// The recipient's organisation, if it is a contact.
+    pub packager: Option<PackagerId>,
+}
+
+/// What was fixed when a copy was first made: every later attempt sends these bytes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// The envelope's recipient.
+    pub address: String,
+    /// Its Message-ID.
+    pub message_id: String,
+    /// Everything before the armored message.
+    pub prefix: String,
+    /// Everything after it.
+    pub suffix: String,
+    /// The certificate and its state that the head was made for; none for mail without content.
+    pub head: Option<FrozenHead>,
+}
+
+/// Which head stands between prefix and body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenHead {
+    /// The certificate.
+    pub certificate: String,
+    /// Its state.
+    pub version: i64,
+}
+
+impl FrozenHead {
+    /// The certificate's id.
+    pub fn certificate(&self) -> Result<CertificateId, StoreError> {
+        parsed(&self.certificate, "deliveries", &self.certificate)
+    }
+}
+
+/// A copy that this worker holds.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The notice.
+    pub notice: NoticeId,
+    /// The embargo.
+    pub embargo: EmbargoId,
+    /// Who gets it.
+    pub recipient: Recipient,
+    /// Attempts before this one.
+    pub attempts: u32,
+    /// Must match when the outcome is recorded.
+    pub fence: i64,
+    /// What was fixed before, if it was sent before.
+    pub frozen: Option<Frozen>,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The state it leads to.
+    pub state: DeliveryState,
+    /// When to look at it again.
+    pub not_before: DateTime<Utc>,
+    /// The relay's answer, or the reason.
+    pub reply: String,
+    /// Whether it counts as an attempt.
+    pub attempted: bool,
+}
+
+/// A copy as maintainers see it.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The kind of its notice.
+    pub kind: NoticeKind,
+    /// The revision its notice belongs to.
+    pub revision: Option<u32>,
+    /// Who gets it.
+    pub recipient: Recipient,
+    /// The recipient's organisation.
+    pub packager: Option<PackagerId>,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The last answer or reason.
+    pub reply: String,
+    /// When the relay took it.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// When it became due.
+    pub created_at: DateTime<Utc>,
+    /// Whether its notice still holds.
+    pub current: bool,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = deliveries)]
+struct NewRow {
+    id: String,
+    notice_id: String,
+    embargo_id: String,
+    recipient_kind: String,
+    recipient_id: String,
+    packager_id: Option<String>,
+    state: String,
+    attempts: i32,
+    not_before_at: i64,
+    fence: i64,
+    created_at: i64,
+}
+
+dialect::insertable_once!(NewRow, deliveries);
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = deliveries)]
+struct Row {
+    id: String,
+    notice_id: String,
+    embargo_id: String,
+    recipient_kind: String,
+    recipient_id: String,
+    packager_id: Option<String>,
+    state: String,
+    attempts: i32,
+    fence: i64,
+    frozen_sealed: Option<Vec<u8>>,
+    last_reply_sealed: Option<Vec<u8>>,
+    created_at: i64,
+    accepted_at: Option<i64>,
+}
+
+fn frozen_place(id: &str) -> Place<'_> {
+    Place { table: "deliveries", column: "frozen", row: id }
+}
+
+fn reply_place(id: &str) -> Place<'_> {
+    Place { table: "deliveries", column: "last_reply", row: id }
+}
+
+impl Tx<'_> {
+    /// Inserts a copy unless it exists; says whether it is new.
+    pub fn insert_delivery(&mut self, new: &NewDelivery, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let (kind, id) = new.recipient.columns();
+        let row = NewRow {
+            id: new.id.to_string(),
+            notice_id: new.notice.to_string(),
+            embargo_id: new.embargo.to_string(),
+            recipient_kind: kind.to_owned(),
+            recipient_id: id.to_owned(),
+            packager_id: new.packager.as_ref().map(ToString::to_string),
+            state: DeliveryState::Pending.to_string(),
+            attempts: 0,
+            not_before_at: now.timestamp_micros(),
+            fence: 0,
+            created_at: now.timestamp_micros(),
+        };
+        Ok(dialect::insert_if_absent(self.db, &row)?)
+    }
+
+    /// The recipients that already have a copy of a notice.
+    pub fn recipients_of(&mut self, notice: &NoticeId) -> Result<Vec<Recipient>, StoreError> {
+        deliveries::table
+            .filter(deliveries::notice_id.eq(notice.as_str()))
+            .select((deliveries::recipient_kind, deliveries::recipient_id))
+            .load::<(String, String)>(self.db)?
+            .into_iter()
+            .map(|(kind, id)| Recipient::read(&kind, &id, notice.as_str()))
+            .collect()
+    }
+
+    /// Takes up to `count` due copies for `owner`, until `until`.
+    pub fn claim_deliveries(
+        &mut self,
+        owner: &str,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+        count: i64,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let ids = dialect::claimable(self.db, now.timestamp_micros(), count)?;
+        diesel::update(deliveries::table.filter(deliveries::id.eq_any(&ids)))
+            .set((
+                deliveries::state.eq(DeliveryState::Leased.as_str()),
+                deliveries::lease_owner.eq(owner),
+                deliveries::lease_until_at.eq(until.timestamp_micros()),
+                deliveries::fence.eq(deliveries::fence + 1),
+            ))
+            .execute(self.db)?;
+        let rows = deliveries::table
+            .filter(deliveries::id.eq_any(&ids))
+            .order((deliveries::not_before_at, deliveries::id))
+            .select(Row::as_select())
+            .load(self.db)?;
+        rows.into_iter()
+            .map(|row| {
+                let frozen = row
+                    .frozen_sealed
+                    .as_ref()
+                    .map(|sealed| self.open_json(&row.embargo_id, frozen_place(&row.id), sealed))
+                    .transpose()?;
+                Ok(Claimed {
+                    notice: parsed(&row.notice_id, "deliveries", &row.id)?,
+                    embargo: parsed(&row.embargo_id, "deliveries", &row.id)?,
+                    recipient: Recipient::read(&row.recipient_kind, &row.recipient_id, &row.id)?,
+                    attempts: u32::try_from(row.attempts).unwrap_or_default(),
+                    fence: row.fence,
+                    frozen,
+                    id: parsed(&row.id, "deliveries", &row.id)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Fixes the bytes of a copy, before its first attempt.
+    pub fn freeze_delivery(
+        &mut self,
+        claimed: &Claimed,
+        frozen: &Frozen,
+        sha256: &[u8],
+    ) -> Result<(), StoreError> {
+        let place = frozen_place(claimed.id.as_str());
+        let sealed = self.seal_json(claimed.embargo.as_str(), place, frozen)?;
+        diesel::update(deliveries::table.find(claimed.id.as_str()))
+            .filter(deliveries::fence.eq(claimed.fence))
+            .set((deliveries::frozen_sealed.eq(sealed), deliveries::message_sha256.eq(sha256)))
+            .execute(self.db)?;
+        Ok(())
+    }
+
+    /// Whether this worker still holds a copy and its notice still holds: asked right before sending.
+    pub fn may_send(&mut self, claimed: &Claimed) -> Result<bool, StoreError> {
+        let count = deliveries::table
+            .inner_join(notices::table.on(notices::id.eq(deliveries::notice_id)))
+            .filter(deliveries::id.eq(claimed.id.as_str()))
+            .filter(deliveries::fence.eq(claimed.fence))
+            .filter(deliveries::state.eq(DeliveryState::Leased.as_str()))
+            .filter(notices::superseded_at.is_null())
+            .count()
+            .get_result::<i64>(self.db)?;
+        Ok(count == 1)
+    }
+
+    /// Records what became of a copy; says whether this worker still held it.
+    pub fn record_outcome(
+        &mut self,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let place = reply_place(claimed.id.as_str());
+        let reply = self.seal(claimed.embargo.as_str(), place, outcome.reply.as_bytes())?;
+        let accepted = (outcome.state == DeliveryState::Accepted).then(|| now.timestamp_micros());
+        let changed = diesel::update(deliveries::table.find(claimed.id.as_str()))
+            .filter(deliveries::fence.eq(claimed.fence))
+            .filter(deliveries::state.eq(DeliveryState::Leased.as_str()))
+            .set((
+                deliveries::state.eq(outcome.state.as_str()),
+                deliveries::attempts.eq(deliveries::attempts + i32::from(outcome.attempted)),
+                deliveries::not_before_at.eq(outcome.not_before.timestamp_micros()),
+                deliveries::lease_owner.eq(None::<String>),
+                deliveries::lease_until_at.eq(None::<i64>),
+                deliveries::last_reply_sealed.eq(reply),
+                deliveries::accepted_at.eq(accepted),
+            ))
+            .execute(self.db)?;
+        Ok(changed == 1)
+    }
+
+    /// Ends the waiting copies of notices that no longer hold. Copies that a worker holds are stopped by
+    /// its own last look, or leave as what was true when they left.
+    pub(super) fn supersede_deliveries(&mut self, embargo: &EmbargoId) -> Result<(), StoreError> {
+        let gone = notices::table
+            .filter(notices::embargo_id.eq(embargo.as_str()))
+            .filter(notices::superseded_at.is_not_null())
+            .select(notices::id)
+            .load::<String>(self.db)?;
+        let waiting = [DeliveryState::Pending, DeliveryState::Uncertain, DeliveryState::Blocked]
+            .map(DeliveryState::as_str);
+        diesel::update(deliveries::table)
+            .filter(deliveries::notice_id.eq_any(gone))
+            .filter(deliveries::state.eq_any(waiting))
+            .set(deliveries::state.eq(DeliveryState::Superseded.as_str()))
+            .execute(self.db)?;
+        Ok(())
+    }
+
+    /// Puts a blocked copy back in line.
+    pub fn unblock_delivery(&mut self, id: &DeliveryId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        diesel::update(deliveries::table.find(id.as_str()))
+            .filter(deliveries::state.eq(DeliveryState::Blocked.as_str()))
+            .set((
+                deliveries::state.eq(DeliveryState::Pending.as_str()),
+                deliveries::not_before_at.eq(now.timestamp_micros()),
+            ))
+            .execute(self.db)?;
+        Ok(())
+    }
+
+    /// Ends every open copy for a recipient that may be told nothing more.
+    pub fn supersede_recipient(&mut self, recipient: &Recipient) -> Result<(), StoreError> {
+        let (kind, id) = recipient.columns();
+        let waiting = [DeliveryState::Pending, DeliveryState::Uncertain, DeliveryState::Blocked]
+            .map(DeliveryState::as_str);
+        diesel::update(deliveries::table)
+            .filter(deliveries::recipient_kind.eq(kind))
+            .filter(deliveries::recipient_id.eq(id))
+            .filter(deliveries::state.eq_any(waiting))
+            .set(deliveries::state.eq(DeliveryState::Superseded.as_str()))
+            .execute(self.db)?;
+        Ok(())
+    }
+
+    /// Every copy of an embargo's notices, oldest first.
+    pub fn deliveries_of(&mut self, embargo: &EmbargoId) -> Result<Vec<Delivery>, StoreError> {
+        let rows = deliveries::table
+            .inner_join(notices::table.on(notices::id.eq(deliveries::notice_id)))
+            .filter(deliveries::embargo_id.eq(embargo.as_str()))
+            .order((deliveries::created_at, deliveries::id))
+            .select((Row::as_select(), notices::kind, notices::revision, notices::superseded_at.is_null()))
+            .load::<(Row, String, Option<i32>, bool)>(self.db)?;
+        rows.into_iter().map(|row| self.opened_delivery(row)).collect()
+    }
+
+    /// Every blocked copy, of all embargoes.
+    pub fn blocked_deliveries(&mut self) -> Result<Vec<(EmbargoId, Delivery)>, StoreError> {
+        let rows = deliveries::table
+            .inner_join(notices::table.on(notices::id.eq(deliveries::notice_id)))
+            .filter(deliveries::state.eq(DeliveryState::Blocked.as_str()))
+            .order((deliveries::created_at, deliveries::id))
+            .select((Row::as_select(), notices::kind, notices::revision, notices::superseded_at.is_null()))
+            .load::<(Row, String, Option<i32>, bool)>(self.db)?;
+        rows.into_iter()
+            .map(|row| {
+                let embargo = parsed(&row.0.embargo_id, "deliveries", &row.0.id)?;
+                Ok((embargo, self.opened_delivery(row)?))
+            })
+            .collect()
+    }
+
+    fn opened_delivery(&mut self, row: (Row, String, Option<i32>, bool)) -> Result<Delivery, StoreError> {
+        let (row, kind, revision, current) = row;
+        let reply = match &row.last_reply_sealed {
+            Some(sealed) => self.open(&row.embargo_id, reply_place(&row.id), sealed)?.to_vec(),
+            None => Vec::new(),
+        };
+        let packager = row.packager_id.as_deref().map(|id| parsed(id, "deliveries", &row.id)).transpose()?;
+        Ok(Delivery {
+            kind: parsed(&kind, "notices", &row.notice_id)?,
+            revision: revision.and_then(|number| u32::try_from(number).ok()),
+            recipient: Recipient::read(&row.recipient_kind, &row.recipient_id, &row.id)?,
+            packager,
+            state: parsed(&row.state, "deliveries", &row.id)?,
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            reply: String::from_utf8_lossy(&reply).into_owned(),
+            accepted_at: optional_instant(row.accepted_at, "deliveries", &row.id)?,
+            created_at: instant(row.created_at, "deliveries", &row.id)?,
+            current,
+            id: parsed(&row.id, "deliveries", &row.id)?,
+        })
+    }
+
+    /// When the next waiting copy is due.
+    pub fn next_delivery(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let waiting = deliveries::table
+            .filter(deliveries::state.eq_any(["pending", "uncertain"]))
+            .select(diesel::dsl::min(deliveries::not_before_at))
+            .first::<Option<i64>>(self.db)?;
+        let leased = deliveries::table
+            .filter(deliveries::state.eq("leased"))
+            .select(diesel::dsl::min(deliveries::lease_until_at))
+            .first::<Option<i64>>(self.db)?;
+        optional_instant(waiting.into_iter().chain(leased).min(), "deliveries", "next")
+    }
+
+    /// How many copies some worker holds.
+    pub fn leases(&mut self) -> Result<i64, StoreError> {
+        Ok(deliveries::table
+            .filter(deliveries::state.eq(DeliveryState::Leased.as_str()))
+            .count()
+            .get_result(self.db)?)
+    }
+}

@@ -1,0 +1,273 @@
+//! The only place that knows which SQL it speaks: connecting, migrating, beginning, upserts, claims.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::prelude::*;
+use diesel::r2d2::{ManageConnection, Pool};
+use diesel::sql_types::BigInt;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::StoreError;
+use super::pg::PgConn;
+use super::schema;
+
+const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// One connection to either database; queries are written once.
+#[derive(diesel::MultiConnection)]
+pub enum Db {
+    /// Several replicas share it.
+    Postgres(PgConn),
+    /// The embedded default.
+    Sqlite(SqliteConnection),
+}
+
+/// Runs one query text with the full feature set of the database behind `$db`.
+macro_rules! on_backend {
+    ($db:expr, |$connection:ident| $body:expr) => {
+        match $db {
+            Db::Postgres($connection) => $body,
+            Db::Sqlite($connection) => $body,
+        }
+    };
+}
+
+/// Where the data lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A file on this machine.
+    Sqlite(PathBuf),
+    /// A server, by `postgres://` address.
+    Postgres(String),
+}
+
+impl Location {
+    /// Reads `postgres://…`, `sqlite:PATH`, or a bare path.
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Self::Postgres(text.to_owned())
+        } else {
+            Self::Sqlite(PathBuf::from(text.strip_prefix("sqlite:").unwrap_or(text)))
+        }
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
+/// Makes connections for the pool.
+#[derive(Debug)]
+pub(super) struct Manager(pub(super) Location);
+
+impl ManageConnection for Manager {
+    type Connection = Db;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Db, Self::Error> {
+        match &self.0 {
+            Location::Postgres(url) => {
+                PgConn::connect(url).map(Db::Postgres).map_err(diesel::r2d2::Error::ConnectionError)
+            }
+            Location::Sqlite(path) => {
+                let mut connection = SqliteConnection::establish(&path.to_string_lossy())
+                    .map_err(diesel::r2d2::Error::ConnectionError)?;
+                connection
+                    .batch_execute(
+                        "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
+                         PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; \
+                         PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;",
+                    )
+                    .map_err(diesel::r2d2::Error::QueryError)?;
+                Ok(Db::Sqlite(connection))
+            }
+        }
+    }
+
+    fn is_valid(&self, db: &mut Db) -> Result<(), Self::Error> {
+        db.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, db: &mut Db) -> bool {
+        <Db as Connection>::TransactionManager::is_broken_transaction_manager(db)
+    }
+}
+
+/// The pools for changes and for reads. SQLite has one writer; PostgreSQL shares one pool.
+pub(super) fn pools(location: &Location) -> Result<(Pool<Manager>, Pool<Manager>), StoreError> {
+    let build = |size: u32| {
+        Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connection_timeout(Duration::from_secs(10))
+            .test_on_check_out(matches!(location, Location::Postgres(_)))
+            .build(Manager(location.clone()))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
+    };
+    match location {
+        Location::Sqlite(_) => Ok((build(1)?, build(4)?)),
+        Location::Postgres(_) => {
+            let pool = build(8)?;
+            Ok((pool.clone(), pool))
+        }
+    }
+}
+
+/// Begins a transaction that may write: SQLite takes its write lock at once.
+pub(super) fn begin_write(db: &mut Db) -> QueryResult<()> {
+    match db {
+        Db::Sqlite(connection) => {
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
+        }
+        Db::Postgres(connection) => <PgConn as Connection>::TransactionManager::begin_transaction(connection),
+    }
+}
+
+/// Runs the migrations that are missing; refuses a database made by a newer version.
+pub(super) fn migrate(db: &mut Db) -> Result<usize, StoreError> {
+    fn run<C: MigrationHarness<B>, B: diesel::backend::Backend>(
+        connection: &mut C,
+        source: EmbeddedMigrations,
+    ) -> Result<usize, StoreError>
+    where
+        EmbeddedMigrations: diesel::migration::MigrationSource<B>,
+    {
+        let failed =
+            |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
+        let known: Vec<String> = diesel::migration::MigrationSource::<B>::migrations(&source)
+            .map_err(failed)?
+            .iter()
+            .map(|migration| migration.name().version().to_string())
+            .collect();
+        let applied = connection.applied_migrations().map_err(failed)?;
+        if let Some(newer) = applied.iter().map(ToString::to_string).find(|version| !known.contains(version))
+        {
+            return Err(StoreError::NewerSchema(newer));
+        }
+        Ok(connection.run_pending_migrations(source).map_err(failed)?.len())
+    }
+    match db {
+        Db::Sqlite(connection) => run(connection, SQLITE_MIGRATIONS),
+        Db::Postgres(connection) => {
+            // Several replicas may start at once: the lock is held by the transaction, so that no pooler
+            // in between can leave it behind.
+            connection.transaction(|connection| {
+                connection
+                    .batch_execute("SELECT pg_advisory_xact_lock(736541200)")
+                    .map_err(StoreError::Query)?;
+                run(connection, POSTGRES_MIGRATIONS)
+            })
+        }
+    }
+}
+
+/// How many migrations this database still lacks.
+pub(super) fn pending(db: &mut Db) -> Result<usize, StoreError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
+    match db {
+        Db::Sqlite(connection) => connection.pending_migrations(SQLITE_MIGRATIONS).map(|list| list.len()),
+        Db::Postgres(connection) => connection.pending_migrations(POSTGRES_MIGRATIONS).map(|list| list.len()),
+    }
+    .map_err(failed)
+}
+
+/// The database's own clock, where it has one that other replicas share.
+pub(super) fn shared_clock(db: &mut Db) -> QueryResult<Option<DateTime<Utc>>> {
+    match db {
+        Db::Sqlite(_) => Ok(None),
+        Db::Postgres(connection) => {
+            let micros: i64 = diesel::select(diesel::dsl::sql::<BigInt>(
+                "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
+            ))
+            .get_result(connection)?;
+            Ok(DateTime::from_timestamp_micros(micros))
+        }
+    }
+}
+
+/// Inserts or replaces a setting.
+pub(super) fn put_setting(db: &mut Db, name: &str, value: &[u8]) -> QueryResult<()> {
+    use schema::settings;
+    on_backend!(db, |connection| diesel::insert_into(settings::table)
+        .values((settings::name.eq(name), settings::value.eq(value)))
+        .on_conflict(settings::name)
+        .do_update()
+        .set(settings::value.eq(value))
+        .execute(connection))?;
+    Ok(())
+}
+
+/// Draws the next public number of `year`.
+pub(super) fn next_number(db: &mut Db, year: i32) -> QueryResult<i32> {
+    use schema::advisory_numbers::{self, last};
+    on_backend!(db, |connection| diesel::insert_into(advisory_numbers::table)
+        .values((advisory_numbers::year.eq(year), last.eq(1)))
+        .on_conflict(advisory_numbers::year)
+        .do_update()
+        .set(last.eq(last + 1))
+        .returning(last)
+        .get_result(connection))
+}
+
+/// Inserts unless the same key exists; says whether it did.
+pub(super) fn insert_if_absent<T>(db: &mut Db, insert: T) -> QueryResult<bool>
+where
+    T: InsertIfAbsent,
+{
+    insert.run(db).map(|rows| rows == 1)
+}
+
+/// A row that can be inserted once.
+pub(super) trait InsertIfAbsent {
+    /// Inserts, ignoring a conflict; returns the number of rows written.
+    fn run(self, db: &mut Db) -> QueryResult<usize>;
+}
+
+macro_rules! insertable_once {
+    ($row:ty, $table:ident) => {
+        impl crate::store::dialect::InsertIfAbsent for &$row {
+            fn run(self, db: &mut Db) -> diesel::QueryResult<usize> {
+                match db {
+                    Db::Postgres(connection) => diesel::insert_into($table::table)
+                        .values(self)
+                        .on_conflict_do_nothing()
+                        .execute(connection),
+                    Db::Sqlite(connection) => diesel::insert_into($table::table)
+                        .values(self)
+                        .on_conflict_do_nothing()
+                        .execute(connection),
+                }
+            }
+        }
+    };
+}
+pub(super) use insertable_once;
+
+/// Ids of up to `count` deliveries that are due or whose lease ran out, locked against other replicas.
+pub(super) fn claimable(db: &mut Db, now: i64, count: i64) -> QueryResult<Vec<String>> {
+    use schema::deliveries::dsl::{deliveries, id, lease_until_at, not_before_at, state};
+    let due = deliveries
+        .filter(
+            state
+                .eq_any(["pending", "uncertain"])
+                .and(not_before_at.le(now))
+                .or(state.eq("leased").and(lease_until_at.lt(now))),
+        )
+        .order(not_before_at)
+        .limit(count)
+        .select(id);
+    match db {
+        Db::Postgres(connection) => due.for_update().skip_locked().load(connection),
+        Db::Sqlite(connection) => due.load(connection),
+    }
+}

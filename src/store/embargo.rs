@@ -1,0 +1,232 @@
+//! Embargoes: the row of each, and the working document sealed in it.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::schema::embargoes;
+use super::{StoreError, Tx, corrupt, instant, optional_instant, parsed};
+use crate::domain::case::{CaseText, Credit, Waiver};
+use crate::domain::embargo::{Embargo, Schedule, Stage};
+use crate::domain::id::EmbargoId;
+use crate::vault::Place;
+
+/// The working document of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseContent {
+    /// The text as maintainers edit it.
+    pub text: CaseText,
+    /// Who helped.
+    pub credits: Vec<Credit>,
+    /// Branches excused from having a fix.
+    pub waivers: Vec<Waiver>,
+    /// Why it was lifted early or cancelled, if it was.
+    #[serde(default)]
+    pub ending: Option<String>,
+}
+
+/// An embargo with its working document.
+#[derive(Clone, Debug)]
+pub struct StoredEmbargo {
+    /// Its stage and version.
+    pub embargo: Embargo,
+    /// Its working document.
+    pub content: CaseContent,
+}
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = embargoes, treat_none_as_null = true)]
+struct Row {
+    id: String,
+    project_id: String,
+    stage: String,
+    version: i64,
+    opened_at: i64,
+    lifts_at: Option<i64>,
+    lift_zone: Option<String>,
+    lift_local: Option<String>,
+    notice_at: Option<i64>,
+    revision: Option<i32>,
+    early: bool,
+    announced_at: Option<i64>,
+    ended_at: Option<i64>,
+    case_sealed: Vec<u8>,
+}
+
+const TABLE: &str = "embargoes";
+
+fn place(id: &str) -> Place<'_> {
+    Place { table: TABLE, column: "case", row: id }
+}
+
+impl Row {
+    fn new(embargo: &Embargo, case_sealed: Vec<u8>) -> Self {
+        let micros = |at: &DateTime<Utc>| at.timestamp_micros();
+        let schedule = embargo.stage.schedule();
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let (revision, early, announced_at, ended_at) = match &embargo.stage {
+            Stage::Draft => (None, false, None, None),
+            Stage::Scheduled { frozen, .. } => (frozen.map(number), false, None, None),
+            Stage::Announced { announced_at, revision, early, .. } => {
+                (Some(number(*revision)), *early, Some(micros(announced_at)), None)
+            }
+            Stage::Lifted { announced_at, lifted_at, revision, early, .. } => {
+                (Some(number(*revision)), *early, Some(micros(announced_at)), Some(micros(lifted_at)))
+            }
+            Stage::Cancelled { cancelled_at, announced_at } => {
+                (None, false, announced_at.as_ref().map(micros), Some(micros(cancelled_at)))
+            }
+        };
+        Self {
+            id: embargo.id.to_string(),
+            project_id: embargo.project.to_string(),
+            stage: embargo.stage.name().to_string(),
+            version: embargo.version,
+            opened_at: micros(&embargo.opened_at),
+            lifts_at: schedule.map(|schedule| micros(&schedule.lifts_at)),
+            lift_zone: schedule.map(|schedule| schedule.zone.name().to_owned()),
+            lift_local: schedule.map(|schedule| schedule.local.clone()),
+            notice_at: schedule.map(|schedule| micros(&schedule.notice_at)),
+            revision,
+            early,
+            announced_at,
+            ended_at,
+            case_sealed,
+        }
+    }
+
+    fn stage(&self) -> Result<Stage, StoreError> {
+        let missing = || corrupt(TABLE, &self.id);
+        let at = |micros: Option<i64>| {
+            optional_instant(micros, TABLE, &self.id).and_then(|at| at.ok_or_else(missing))
+        };
+        let schedule = || {
+            Ok::<_, StoreError>(Schedule {
+                lifts_at: at(self.lifts_at)?,
+                zone: parsed(self.lift_zone.as_deref().ok_or_else(missing)?, TABLE, &self.id)?,
+                local: self.lift_local.clone().ok_or_else(missing)?,
+                notice_at: at(self.notice_at)?,
+            })
+        };
+        let revision = || self.revision.and_then(|number| u32::try_from(number).ok());
+        Ok(match self.stage.as_str() {
+            "draft" => Stage::Draft,
+            "scheduled" => Stage::Scheduled { schedule: schedule()?, frozen: revision() },
+            "announced" => Stage::Announced {
+                schedule: schedule()?,
+                announced_at: at(self.announced_at)?,
+                revision: revision().ok_or_else(missing)?,
+                early: self.early,
+            },
+            "lifted" => Stage::Lifted {
+                schedule: schedule()?,
+                announced_at: at(self.announced_at)?,
+                lifted_at: at(self.ended_at)?,
+                revision: revision().ok_or_else(missing)?,
+                early: self.early,
+            },
+            "cancelled" => Stage::Cancelled {
+                cancelled_at: at(self.ended_at)?,
+                announced_at: optional_instant(self.announced_at, TABLE, &self.id)?,
+            },
+            _ => return Err(missing()),
+        })
+    }
+
+    fn embargo(&self) -> Result<Embargo, StoreError> {
+        Ok(Embargo {
+            id: parsed(&self.id, TABLE, &self.id)?,
+            project: parsed(&self.project_id, TABLE, &self.id)?,
+            version: self.version,
+            opened_at: instant(self.opened_at, TABLE, &self.id)?,
+            stage: self.stage()?,
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Stores a new embargo under a data key of its own.
+    pub fn insert_embargo(&mut self, embargo: &Embargo, content: &CaseContent) -> Result<(), StoreError> {
+        self.create_key(embargo.id.as_str(), embargo.opened_at)?;
+        let sealed = self.seal_json(embargo.id.as_str(), place(embargo.id.as_str()), content)?;
+        diesel::insert_into(embargoes::table).values(Row::new(embargo, sealed)).execute(self.db)?;
+        Ok(())
+    }
+
+    /// Stores a changed embargo and counts its version up. [`StoreError::Conflict`] if somebody was faster.
+    pub fn save_embargo(&mut self, embargo: &mut Embargo, content: &CaseContent) -> Result<(), StoreError> {
+        let sealed = self.seal_json(embargo.id.as_str(), place(embargo.id.as_str()), content)?;
+        let seen = embargo.version;
+        embargo.version += 1;
+        let changed = diesel::update(embargoes::table)
+            .filter(embargoes::id.eq(embargo.id.as_str()))
+            .filter(embargoes::version.eq(seen))
+            .set(Row::new(embargo, sealed))
+            .execute(self.db)?;
+        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    /// One embargo, without its content.
+    pub fn embargo(&mut self, id: &EmbargoId) -> Result<Option<Embargo>, StoreError> {
+        embargoes::table
+            .find(id.as_str())
+            .select(Row::as_select())
+            .first(self.db)
+            .optional()?
+            .map(|row| row.embargo())
+            .transpose()
+    }
+
+    /// One embargo with its content.
+    pub fn embargo_with_content(&mut self, id: &EmbargoId) -> Result<Option<StoredEmbargo>, StoreError> {
+        let row = embargoes::table.find(id.as_str()).select(Row::as_select()).first(self.db).optional()?;
+        let Some(row) = row else { return Ok(None) };
+        let content = self.open_json(&row.id, place(&row.id), &row.case_sealed)?;
+        Ok(Some(StoredEmbargo { embargo: row.embargo()?, content }))
+    }
+
+    /// Every embargo, the newest first, without content.
+    pub fn embargoes(&mut self) -> Result<Vec<Embargo>, StoreError> {
+        let rows =
+            embargoes::table.order(embargoes::opened_at.desc()).select(Row::as_select()).load(self.db)?;
+        rows.iter().map(Row::embargo).collect()
+    }
+
+    /// Announced embargoes whose instant has come by `now`, the longest due first.
+    pub fn due_lifts(&mut self, now: DateTime<Utc>, count: i64) -> Result<Vec<Embargo>, StoreError> {
+        let rows = embargoes::table
+            .filter(embargoes::stage.eq("announced"))
+            .filter(embargoes::lifts_at.le(now.timestamp_micros()))
+            .order(embargoes::lifts_at)
+            .limit(count)
+            .select(Row::as_select())
+            .load(self.db)?;
+        rows.iter().map(Row::embargo).collect()
+    }
+
+    /// Scheduled embargoes whose notice is due by `now`, frozen or not.
+    pub fn due_notices(&mut self, now: DateTime<Utc>) -> Result<Vec<Embargo>, StoreError> {
+        let rows = embargoes::table
+            .filter(embargoes::stage.eq("scheduled"))
+            .filter(embargoes::notice_at.le(now.timestamp_micros()))
+            .order(embargoes::notice_at)
+            .select(Row::as_select())
+            .load(self.db)?;
+        rows.iter().map(Row::embargo).collect()
+    }
+
+    /// The next instant after `now` at which some embargo lifts or is due to be announced.
+    pub fn next_instant(&mut self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let now = now.timestamp_micros();
+        let lift = embargoes::table
+            .filter(embargoes::stage.eq("announced"))
+            .select(diesel::dsl::min(embargoes::lifts_at))
+            .first::<Option<i64>>(self.db)?;
+        let notice = embargoes::table
+            .filter(embargoes::stage.eq("scheduled"))
+            .filter(embargoes::notice_at.gt(now))
+            .select(diesel::dsl::min(embargoes::notice_at))
+            .first::<Option<i64>>(self.db)?;
+        optional_instant(lift.into_iter().chain(notice).min(), TABLE, "next")
+    }
+}

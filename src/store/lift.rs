@@ -1,0 +1,93 @@
+//! Publishing: the rows that a lift inserts, all in its one transaction.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::schema::{advisories, advisory_revisions, clock_marks, published_files};
+use super::{StoreError, Tx, corrupt, dialect, instant};
+use crate::domain::advisory::Advisory;
+use crate::domain::id::EmbargoId;
+
+/// A rendered file, ready to be published.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Its path below the server's address, beginning with `/`.
+    pub path: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+impl Tx<'_> {
+    /// Draws the next public number of `year`.
+    pub fn next_advisory_number(&mut self, year: i32) -> Result<i32, StoreError> {
+        Ok(dialect::next_number(self.db, year)?)
+    }
+
+    /// Publishes an advisory with all its files.
+    pub fn publish(
+        &mut self,
+        embargo: &EmbargoId,
+        advisory: &Advisory,
+        files: &[Publication],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let content = serde_json::to_string(advisory).map_err(|_| corrupt("advisories", &advisory.id))?;
+        let now = now.timestamp_micros();
+        diesel::insert_into(advisories::table)
+            .values((
+                advisories::id.eq(&advisory.id),
+                advisories::embargo_id.eq(embargo.as_str()),
+                advisories::project.eq(&advisory.project),
+                advisories::published_at.eq(now),
+            ))
+            .execute(self.db)?;
+        diesel::insert_into(advisory_revisions::table)
+            .values((
+                advisory_revisions::advisory_id.eq(&advisory.id),
+                advisory_revisions::number.eq(1),
+                advisory_revisions::content.eq(content),
+                advisory_revisions::published_at.eq(now),
+            ))
+            .execute(self.db)?;
+        for file in files {
+            diesel::insert_into(published_files::table)
+                .values((
+                    published_files::path.eq(&file.path),
+                    published_files::advisory_id.eq(&advisory.id),
+                    published_files::media_type.eq(file.media_type),
+                    published_files::content.eq(&file.content),
+                    published_files::sha256.eq(crate::domain::hex_sha256(&file.content)),
+                    published_files::published_at.eq(now),
+                ))
+                .execute(self.db)?;
+        }
+        Ok(())
+    }
+
+    /// The public id of a lifted embargo.
+    pub fn advisory_of(&mut self, embargo: &EmbargoId) -> Result<Option<String>, StoreError> {
+        Ok(advisories::table
+            .filter(advisories::embargo_id.eq(embargo.as_str()))
+            .select(advisories::id)
+            .first(self.db)
+            .optional()?)
+    }
+
+    /// The highest instant this database has ever seen.
+    pub fn highest_instant(&mut self) -> Result<DateTime<Utc>, StoreError> {
+        let micros = clock_marks::table.select(clock_marks::highest_at).first::<i64>(self.db)?;
+        instant(micros, "clock_marks", "1")
+    }
+
+    /// Remembers that the clock has shown `now`.
+    pub fn mark_instant(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let micros = now.timestamp_micros();
+        diesel::update(clock_marks::table)
+            .filter(clock_marks::highest_at.lt(micros))
+            .set(clock_marks::highest_at.eq(micros))
+            .execute(self.db)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,321 @@
+//! The only place that knows SQL.
+//!
+//! [`Store::write`] and [`Store::read`] run a closure in one transaction; nothing in such a closure can
+//! wait or reach the network. Sealed columns are sealed and opened here, so nobody else meets them. The
+//! audit rows of a transaction are written last, together with the chain's head, in that transaction.
+//! The public side gets a [`Published`] and nothing else.
+
+mod access;
+mod audit;
+mod delivery;
+mod dialect;
+mod embargo;
+mod fix;
+mod lift;
+mod notice;
+mod people;
+mod pg;
+mod published;
+mod roster;
+mod schema;
+mod server;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::connection::TransactionManager as _;
+use diesel::prelude::*;
+use diesel::r2d2::{Pool, PooledConnection};
+use zeroize::Zeroizing;
+
+pub use access::{Answers, ChallengeCertificate, NewToken, StoredAnswer, Token, TokenKind, TokenOwner};
+pub use audit::{AuditEntry, AuditRecord, ChainFault, Chained, verify_chain};
+pub use delivery::{Claimed, Delivery, Frozen, FrozenHead, NewDelivery, Outcome, Recipient};
+pub use dialect::Location;
+use dialect::{Db, Manager};
+pub use embargo::{CaseContent, StoredEmbargo};
+pub use fix::{FixContent, RevisionContent, RevisionFix, StoredFix, StoredRevision};
+pub use lift::Publication;
+pub use notice::{Body, BodySubject, Notice, NoticeFacts};
+pub use people::{Contact, Maintainer, Packager, Project, StoredCertificate};
+pub use published::{Published, PublishedFile};
+
+use crate::vault::{DataKey, Place, Vault, VaultError};
+
+/// Why the store could not do it. Holds no content.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or broke.
+    #[error("the database failed: {0}")]
+    Query(#[from] diesel::result::Error),
+    /// The database cannot be reached.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// A migration failed.
+    #[error("a migration failed: {0}")]
+    Migration(String),
+    /// The database was made by a newer version.
+    #[error("this database holds migration {0}, which this version does not know: run the newer embargod")]
+    NewerSchema(String),
+    /// Sealing or opening failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A row breaks a rule of the domain.
+    #[error("row {id} of {table} is damaged")]
+    Corrupt {
+        /// Its table.
+        table: &'static str,
+        /// Its key.
+        id: String,
+    },
+    /// Somebody else changed it meanwhile.
+    #[error("it was changed meanwhile: look at it again and repeat the change")]
+    Conflict,
+}
+
+/// The database, with the vault that opens what is sealed in it.
+#[derive(Clone)]
+pub struct Store {
+    location: Location,
+    writers: Pool<Manager>,
+    readers: Pool<Manager>,
+    vault: Arc<Vault>,
+}
+
+/// One transaction. Methods by noun stand in this module's files.
+pub struct Tx<'a> {
+    db: &'a mut Db,
+    vault: &'a Vault,
+    trail: Vec<AuditEntry>,
+}
+
+impl Store {
+    /// Connects to the database at `location`.
+    pub fn open(location: Location, vault: Arc<Vault>) -> Result<Self, StoreError> {
+        let (writers, readers) = dialect::pools(&location)?;
+        Ok(Self { location, writers, readers, vault })
+    }
+
+    /// Brings the schema up to date; returns how many migrations ran.
+    pub fn migrate(&self) -> Result<usize, StoreError> {
+        dialect::migrate(&mut *connection(&self.writers)?)
+    }
+
+    /// How many migrations are missing.
+    pub fn pending_migrations(&self) -> Result<usize, StoreError> {
+        dialect::pending(&mut *connection(&self.writers)?)
+    }
+
+    /// Where the data lives.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The vault.
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
+    /// The public side's only handle.
+    pub fn published(&self) -> Published {
+        Published::new(self.readers.clone())
+    }
+
+    /// Runs `work` in a transaction that may write. Everything is stored, or nothing.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        on_blocking_thread(move || store.write_now(work)).await
+    }
+
+    /// Runs `work` in a transaction that only reads what nobody need know was read.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        on_blocking_thread(move || store.read_now(work)).await
+    }
+
+    /// [`Store::write`] on the present thread, for commands that have nothing else to do.
+    pub fn write_now<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut pooled = connection(&self.writers)?;
+        let db = &mut *pooled;
+        dialect::begin_write(db).map_err(StoreError::from)?;
+        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new() };
+        let outcome = work(&mut tx).and_then(|value| {
+            tx.write_trail()?;
+            Ok(value)
+        });
+        finish(tx.db, outcome)
+    }
+
+    /// [`Store::read`] on the present thread.
+    pub fn read_now<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut pooled = connection(&self.readers)?;
+        let db = &mut *pooled;
+        Transactions::begin_transaction(db).map_err(StoreError::from)?;
+        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new() };
+        let outcome = work(&mut tx);
+        debug_assert!(tx.trail.is_empty(), "what is audited goes through write");
+        finish(tx.db, outcome)
+    }
+}
+
+type Transactions = <Db as Connection>::TransactionManager;
+
+fn finish<T, E: From<StoreError>>(db: &mut Db, outcome: Result<T, E>) -> Result<T, E> {
+    match outcome {
+        Ok(value) => {
+            Transactions::commit_transaction(db).map_err(StoreError::from)?;
+            Ok(value)
+        }
+        Err(error) => {
+            // A rollback that fails breaks the connection, which the pool then replaces.
+            let _ = Transactions::rollback_transaction(db);
+            Err(error)
+        }
+    }
+}
+
+fn connection(pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, StoreError> {
+    pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+}
+
+async fn on_blocking_thread<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("the work was interrupted".to_owned()).into()))
+}
+
+impl Tx<'_> {
+    /// The database's own clock, where replicas share one.
+    pub fn shared_clock(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(dialect::shared_clock(self.db)?)
+    }
+
+    /// Runs `work` so that its failure undoes only itself.
+    pub fn attempt<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        Transactions::begin_transaction(self.db).map_err(StoreError::from)?;
+        let trail = self.trail.len();
+        let outcome = work(self);
+        if outcome.is_err() {
+            self.trail.truncate(trail);
+        }
+        finish(self.db, outcome)
+    }
+
+    /// The data key of `owner`, from memory or storage.
+    fn key(&mut self, owner: &str) -> Result<Arc<DataKey>, StoreError> {
+        use schema::data_keys;
+        if let Some(key) = self.vault.known(owner) {
+            return Ok(key);
+        }
+        let row = data_keys::table
+            .find(owner)
+            .select((data_keys::kek_id, data_keys::wrapped))
+            .first::<(String, Vec<u8>)>(self.db)
+            .optional()?;
+        let (kek_id, wrapped) =
+            row.ok_or_else(|| StoreError::Corrupt { table: "data_keys", id: owner.to_owned() })?;
+        Ok(self.vault.unwrap(owner, &kek_id, &wrapped)?)
+    }
+
+    /// Draws and stores a data key for `owner`.
+    fn create_key(&mut self, owner: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        use schema::data_keys;
+        let wrapped = self.vault.create(owner)?;
+        diesel::insert_into(data_keys::table)
+            .values((
+                data_keys::owner.eq(owner),
+                data_keys::kek_id.eq(self.vault.kek()?.id()),
+                data_keys::wrapped.eq(wrapped),
+                data_keys::created_at.eq(now.timestamp_micros()),
+            ))
+            .execute(self.db)?;
+        Ok(())
+    }
+
+    fn seal(&mut self, owner: &str, place: Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let nonce = self.vault.entropy().bytes();
+        Ok(self.key(owner)?.seal(place, plaintext, nonce))
+    }
+
+    fn open(
+        &mut self,
+        owner: &str,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        Ok(Zeroizing::new(self.key(owner)?.open(place, sealed)?))
+    }
+
+    fn seal_json<T: serde::Serialize>(
+        &mut self,
+        owner: &str,
+        place: Place<'_>,
+        value: &T,
+    ) -> Result<Vec<u8>, StoreError> {
+        let json = serde_json::to_vec(value)
+            .map(Zeroizing::new)
+            .map_err(|_| StoreError::Corrupt { table: place.table, id: place.row.to_owned() })?;
+        self.seal(owner, place, &json)
+    }
+
+    fn open_json<T: serde::de::DeserializeOwned>(
+        &mut self,
+        owner: &str,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<T, StoreError> {
+        let json = self.open(owner, place, sealed)?;
+        serde_json::from_slice(&json)
+            .map_err(|_| StoreError::Corrupt { table: place.table, id: place.row.to_owned() })
+    }
+
+    /// A keyed fingerprint of `value` for a `*_lookup` column.
+    fn lookup(&mut self, kind: &str, value: &str) -> Result<Vec<u8>, StoreError> {
+        Ok(self.key(crate::vault::ROSTER)?.lookup(kind, value))
+    }
+}
+
+/// Reads a stored instant.
+fn instant(micros: i64, table: &'static str, id: &str) -> Result<DateTime<Utc>, StoreError> {
+    DateTime::from_timestamp_micros(micros).ok_or_else(|| corrupt(table, id))
+}
+
+fn optional_instant(
+    micros: Option<i64>,
+    table: &'static str,
+    id: &str,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    micros.map(|micros| instant(micros, table, id)).transpose()
+}
+
+fn corrupt(table: &'static str, id: &str) -> StoreError {
+    StoreError::Corrupt { table, id: id.to_owned() }
+}
+
+/// Parses a stored word or id.
+fn parsed<T: std::str::FromStr>(text: &str, table: &'static str, id: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| corrupt(table, id))
+}

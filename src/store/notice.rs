@@ -1,0 +1,308 @@
+//! Notices, and the OpenPGP bodies and heads that messages are put together from.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::dialect::Db;
+use super::schema::{bodies, heads, notices};
+use super::{StoreError, Tx, dialect, instant, parsed};
+use crate::domain::id::{CertificateId, EmbargoId, FixId, NoticeId};
+use crate::domain::notice::NoticeKind;
+use crate::vault::Place;
+
+/// One thing that is to be told.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Its id.
+    pub id: NoticeId,
+    /// The embargo it is about.
+    pub embargo: EmbargoId,
+    /// Its kind.
+    pub kind: NoticeKind,
+    /// Counts notices of one kind for one embargo.
+    pub serial: u32,
+    /// The revision it hands out or belongs to.
+    pub revision: Option<u32>,
+    /// What else its text is made from.
+    pub facts: NoticeFacts,
+    /// When it became due.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What a notice's text is made from, besides the embargo and the revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeFacts {
+    /// Why: a maintainer's reason, or what an alarm is about.
+    #[serde(default)]
+    pub reason: String,
+    /// The date that no longer holds.
+    #[serde(default)]
+    pub old_date: Option<DateTime<Utc>>,
+    /// Who alone is to be told, where it is not everybody: a contact or maintainer id.
+    #[serde(default)]
+    pub only: Option<String>,
+    /// The public advisory it points to.
+    #[serde(default)]
+    pub advisory: Option<String>,
+}
+
+/// What a body encrypts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodySubject {
+    /// A notice's MIME entity.
+    Notice(NoticeId),
+    /// A fix's bytes.
+    Fix(FixId),
+}
+
+impl BodySubject {
+    fn columns(&self) -> (&'static str, &str) {
+        match self {
+            Self::Notice(id) => ("notice", id.as_str()),
+            Self::Fix(id) => ("fix", id.as_str()),
+        }
+    }
+}
+
+/// The only container so far: SEIPDv1, which every program reads.
+const CONTAINER: &str = "seipdv1";
+
+/// A stored body: the ciphertext, and the session key that heads are made from.
+#[derive(Clone)]
+pub struct Body {
+    /// Its id.
+    pub id: String,
+    /// The ciphertext that all recipients share.
+    pub content: Vec<u8>,
+    /// The session key.
+    pub session_key: Zeroizing<Vec<u8>>,
+}
+
+type NoticeRow = (String, String, String, i32, Option<i32>, Vec<u8>, i64);
+
+impl Tx<'_> {
+    /// Stores a notice under the next serial of its kind.
+    pub fn insert_notice(
+        &mut self,
+        id: NoticeId,
+        embargo: &EmbargoId,
+        kind: NoticeKind,
+        revision: Option<u32>,
+        facts: &NoticeFacts,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let last = notices::table
+            .filter(notices::embargo_id.eq(embargo.as_str()))
+            .filter(notices::kind.eq(kind.as_str()))
+            .select(diesel::dsl::max(notices::serial))
+            .first::<Option<i32>>(self.db)?;
+        let place = Place { table: "notices", column: "content", row: id.as_str() };
+        let sealed = self.seal_json(embargo.as_str(), place, facts)?;
+        diesel::insert_into(notices::table)
+            .values((
+                notices::id.eq(id.as_str()),
+                notices::embargo_id.eq(embargo.as_str()),
+                notices::kind.eq(kind.as_str()),
+                notices::serial.eq(last.unwrap_or(0) + 1),
+                notices::revision.eq(revision.and_then(|number| i32::try_from(number).ok())),
+                notices::content_sealed.eq(sealed),
+                notices::created_at.eq(now.timestamp_micros()),
+            ))
+            .execute(self.db)?;
+        Ok(())
+    }
+
+    /// Marks the current notices of these kinds as no longer true.
+    pub fn supersede_notices(
+        &mut self,
+        embargo: &EmbargoId,
+        kinds: &[NoticeKind],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        diesel::update(notices::table)
+            .filter(notices::embargo_id.eq(embargo.as_str()))
+            .filter(notices::kind.eq_any(kinds))
+            .filter(notices::superseded_at.is_null())
+            .set(notices::superseded_at.eq(Some(now.timestamp_micros())))
+            .execute(self.db)?;
+        self.supersede_deliveries(embargo)
+    }
+
+    /// Marks one notice as no longer true.
+    pub fn supersede_notice(&mut self, notice: &Notice, now: DateTime<Utc>) -> Result<(), StoreError> {
+        diesel::update(notices::table.find(notice.id.as_str()))
+            .set(notices::superseded_at.eq(Some(now.timestamp_micros())))
+            .execute(self.db)?;
+        self.supersede_deliveries(&notice.embargo)
+    }
+
+    /// Whether a notice still holds.
+    pub fn is_current(&mut self, id: &NoticeId) -> Result<bool, StoreError> {
+        let count = notices::table
+            .filter(notices::id.eq(id.as_str()))
+            .filter(notices::superseded_at.is_null())
+            .count()
+            .get_result::<i64>(self.db)?;
+        Ok(count == 1)
+    }
+
+    /// Every notice that is currently to be known, oldest first.
+    pub fn current_notices(&mut self) -> Result<Vec<Notice>, StoreError> {
+        let rows = notices::table
+            .filter(notices::superseded_at.is_null())
+            .order((notices::created_at, notices::id))
+            .select((
+                notices::id,
+                notices::embargo_id,
+                notices::kind,
+                notices::serial,
+                notices::revision,
+                notices::content_sealed,
+                notices::created_at,
+            ))
+            .load::<NoticeRow>(self.db)?;
+        rows.into_iter().map(|row| self.opened_notice(row)).collect()
+    }
+
+    /// One notice, current or not.
+    pub fn notice(&mut self, id: &NoticeId) -> Result<Notice, StoreError> {
+        let row = notices::table
+            .find(id.as_str())
+            .select((
+                notices::id,
+                notices::embargo_id,
+                notices::kind,
+                notices::serial,
+                notices::revision,
+                notices::content_sealed,
+                notices::created_at,
+            ))
+            .first::<NoticeRow>(self.db)?;
+        self.opened_notice(row)
+    }
+
+    /// The notice that hands out revision `number`.
+    pub fn notice_of_revision(
+        &mut self,
+        embargo: &EmbargoId,
+        number: u32,
+    ) -> Result<Option<NoticeId>, StoreError> {
+        notices::table
+            .filter(notices::embargo_id.eq(embargo.as_str()))
+            .filter(notices::revision.eq(i32::try_from(number).ok()))
+            .filter(notices::kind.eq_any([NoticeKind::Announcement.as_str(), NoticeKind::Revision.as_str()]))
+            .select(notices::id)
+            .first::<String>(self.db)
+            .optional()?
+            .map(|id| parsed(&id, "notices", &id))
+            .transpose()
+    }
+
+    fn opened_notice(&mut self, row: NoticeRow) -> Result<Notice, StoreError> {
+        let (id, embargo, kind, serial, revision, sealed, created_at) = row;
+        let place = Place { table: "notices", column: "content", row: &id };
+        Ok(Notice {
+            facts: self.open_json(&embargo, place, &sealed)?,
+            embargo: parsed(&embargo, "notices", &id)?,
+            kind: parsed(&kind, "notices", &id)?,
+            serial: u32::try_from(serial).unwrap_or_default(),
+            revision: revision.and_then(|number| u32::try_from(number).ok()),
+            created_at: instant(created_at, "notices", &id)?,
+            id: parsed(&id, "notices", &id)?,
+        })
+    }
+
+    /// The stored body of a subject, if it was made.
+    pub fn body(&mut self, embargo: &EmbargoId, subject: &BodySubject) -> Result<Option<Body>, StoreError> {
+        let (kind, id) = subject.columns();
+        let row = bodies::table
+            .filter(bodies::subject_kind.eq(kind))
+            .filter(bodies::subject_id.eq(id))
+            .filter(bodies::container.eq(CONTAINER))
+            .filter(bodies::embargo_id.eq(embargo.as_str()))
+            .select((bodies::id, bodies::content, bodies::session_key_sealed))
+            .first::<(String, Vec<u8>, Vec<u8>)>(self.db)
+            .optional()?;
+        let Some((id, content, sealed)) = row else { return Ok(None) };
+        let place = Place { table: "bodies", column: "session_key", row: &id };
+        let session_key = self.open(embargo.as_str(), place, &sealed)?;
+        Ok(Some(Body { id, content, session_key }))
+    }
+
+    /// Stores a body unless another worker was faster.
+    pub fn insert_body(
+        &mut self,
+        embargo: &EmbargoId,
+        subject: &BodySubject,
+        body: &Body,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let place = Place { table: "bodies", column: "session_key", row: &body.id };
+        let (kind, id) = subject.columns();
+        let row = BodyRow {
+            id: body.id.clone(),
+            embargo_id: embargo.to_string(),
+            subject_kind: kind.to_owned(),
+            subject_id: id.to_owned(),
+            container: CONTAINER.to_owned(),
+            session_key_sealed: self.seal(embargo.as_str(), place, &body.session_key)?,
+            content: body.content.clone(),
+            created_at: now.timestamp_micros(),
+        };
+        dialect::insert_if_absent(self.db, &row)?;
+        Ok(())
+    }
+
+    /// The head of a body for one state of one certificate, if it was made.
+    pub fn head(
+        &mut self,
+        body: &str,
+        certificate: &CertificateId,
+        version: i64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(heads::table
+            .find((body, certificate.as_str(), version))
+            .select(heads::content)
+            .first(self.db)
+            .optional()?)
+    }
+
+    /// Keeps a head, so that every later copy has the same bytes.
+    pub fn insert_head(
+        &mut self,
+        body: &str,
+        certificate: &CertificateId,
+        version: i64,
+        content: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        diesel::insert_into(heads::table)
+            .values((
+                heads::body_id.eq(body),
+                heads::certificate_id.eq(certificate.as_str()),
+                heads::certificate_version.eq(version),
+                heads::content.eq(content),
+                heads::made_at.eq(now.timestamp_micros()),
+            ))
+            .execute(self.db)?;
+        Ok(())
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = bodies)]
+struct BodyRow {
+    id: String,
+    embargo_id: String,
+    subject_kind: String,
+    subject_id: String,
+    container: String,
+    session_key_sealed: Vec<u8>,
+    content: Vec<u8>,
+    created_at: i64,
+}
+
+dialect::insertable_once!(BodyRow, bodies);
