@@ -30,14 +30,18 @@
 //!
 //! `cli` also uses `client`, which uses `wire`; `demo` may use anything and nothing uses it.
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod entropy;
+pub mod formats;
+pub mod http;
 pub mod mail;
 pub mod openpgp;
 pub mod outbound;
 pub mod store;
 pub mod vault;
 pub mod wire;
+pub mod worker;

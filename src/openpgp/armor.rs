@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use base64_simd::{Out, STANDARD};
 
+use super::crc24::{self, SharedEnd};
+
 const LINE_BYTES: usize = 48;
 const BEGIN_MESSAGE: &[u8] = b"-----BEGIN PGP MESSAGE-----\r\n\r\n";
-const END_MESSAGE: &[u8] = b"-----END PGP MESSAGE-----\r\n";
 
 fn encode(bytes: &[u8], line_end: &[u8], text: &mut Vec<u8>) {
     text.reserve(bytes.len().div_ceil(3) * 4 + bytes.len().div_ceil(LINE_BYTES) * line_end.len());
@@ -22,11 +23,12 @@ fn encode(bytes: &[u8], line_end: &[u8], text: &mut Vec<u8>) {
     }
 }
 
-/// A block such as `PUBLIC KEY BLOCK` or `SIGNATURE`, with plain line ends and without a checksum.
+/// A block such as `PUBLIC KEY BLOCK` or `SIGNATURE`, with plain line ends.
 pub(super) fn armored(kind: &str, bytes: &[u8]) -> String {
     let mut text = format!("-----BEGIN PGP {kind}-----\n\n").into_bytes();
     encode(bytes, b"\n", &mut text);
-    text.extend_from_slice(format!("-----END PGP {kind}-----\n").as_bytes());
+    let checksum = STANDARD.encode_to_string(crc24::of(bytes));
+    text.extend_from_slice(format!("={checksum}\n-----END PGP {kind}-----\n").as_bytes());
     String::from_utf8(text).expect("base 64 is ASCII")
 }
 
@@ -35,16 +37,11 @@ pub fn armor_signature(signature: &[u8]) -> String {
     armored("SIGNATURE", signature)
 }
 
-/// The text of the message made of `head` and `body`: CRLF line ends, no checksum.
+/// The text of the message made of `head` and `body`, with CRLF line ends.
 ///
 /// The same bytes as by [`ArmoredBody::message`], for who sends it once.
 pub fn armor(head: &[u8], body: &[u8]) -> Vec<u8> {
-    let skip = skipped(head.len(), body.len());
-    let mut text = front(head, &body[..skip]);
-    text.reserve(body.len() / 3 * 4 + body.len() / LINE_BYTES * 2 + 80);
-    encode(&body[skip..], b"\r\n", &mut text);
-    text.extend_from_slice(END_MESSAGE);
-    text
+    ArmoredBody::new(body).message(head).to_vec()
 }
 
 /// How many bytes of the body are written with the head, so that the rest begins on a group of its own.
@@ -52,32 +49,39 @@ fn skipped(head: usize, body: usize) -> usize {
     ((3 - head % 3) % 3).min(body)
 }
 
-fn front(head: &[u8], start_of_body: &[u8]) -> Vec<u8> {
-    let mut text = BEGIN_MESSAGE.to_vec();
-    encode(&[head, start_of_body].concat(), b"\r\n", &mut text);
-    text
-}
-
-/// A body that many messages share, with its text kept for each of the three alignments.
+/// A body that many messages share, with its text kept for each of the three alignments. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ArmoredBody {
-    body: Arc<[u8]>,
-    tails: Arc<[OnceLock<Arc<[u8]>>; 3]>,
+    shared: Arc<Shared>,
 }
 
-/// The text of one message: send `front`, then `tail`.
+#[derive(Debug)]
+struct Shared {
+    body: Arc<[u8]>,
+    tails: [OnceLock<Arc<[u8]>>; 3],
+    checksum: OnceLock<SharedEnd>,
+}
+
+/// The text of one message: send `front`, then `tail`, then `end`.
 #[derive(Clone, Debug)]
 pub struct ArmoredMessage {
     /// What is this recipient's own.
     pub front: Vec<u8>,
-    /// What up to a third of all recipients share.
+    /// What a third of all recipients share.
     pub tail: Arc<[u8]>,
+    /// The checksum and the last line.
+    pub end: Vec<u8>,
 }
 
 impl ArmoredMessage {
+    /// The parts, in the order they are sent.
+    pub fn parts(&self) -> [&[u8]; 3] {
+        [&self.front, &self.tail, &self.end]
+    }
+
     /// The length of the whole text in bytes.
     pub fn len(&self) -> usize {
-        self.front.len() + self.tail.len()
+        self.parts().iter().map(|part| part.len()).sum()
     }
 
     /// Never true: there is always an armor line.
@@ -87,31 +91,36 @@ impl ArmoredMessage {
 
     /// The whole text, copied.
     pub fn to_vec(&self) -> Vec<u8> {
-        [&self.front[..], &self.tail].concat()
+        self.parts().concat()
     }
 }
 
 impl ArmoredBody {
     /// Takes a body as made by [`super::seal_body`].
     pub fn new(body: impl Into<Arc<[u8]>>) -> Self {
-        Self { body: body.into(), tails: Arc::default() }
+        let shared = Shared { body: body.into(), tails: Default::default(), checksum: OnceLock::new() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The body, binary.
     pub fn body(&self) -> &Arc<[u8]> {
-        &self.body
+        &self.shared.body
     }
 
     /// The text of the message made of `head` and this body.
     pub fn message(&self, head: &[u8]) -> ArmoredMessage {
-        let skip = skipped(head.len(), self.body.len());
-        let tail = self.tails[skip].get_or_init(|| {
+        let body = self.body();
+        let skip = skipped(head.len(), body.len());
+        let tail = self.shared.tails[skip].get_or_init(|| {
             let mut text = Vec::new();
-            encode(&self.body[skip..], b"\r\n", &mut text);
-            text.extend_from_slice(END_MESSAGE);
+            encode(&body[skip..], b"\r\n", &mut text);
             text.into()
         });
-        ArmoredMessage { front: front(head, &self.body[..skip]), tail: Arc::clone(tail) }
+        let mut front = BEGIN_MESSAGE.to_vec();
+        encode(&[head, &body[..skip]].concat(), b"\r\n", &mut front);
+        let checksum = self.shared.checksum.get_or_init(|| SharedEnd::of(body)).after(head);
+        let end = format!("={}\r\n-----END PGP MESSAGE-----\r\n", STANDARD.encode_to_string(checksum));
+        ArmoredMessage { front, tail: Arc::clone(tail), end: end.into_bytes() }
     }
 }
 
@@ -156,9 +165,13 @@ mod tests {
             prop_assert_eq!(message.len(), text.len());
             prop_assert!(text.ends_with("\r\n"));
             let lines: Vec<_> = text.split("\r\n").collect();
-            let inner = &lines[2..lines.len() - 2];
+            let inner = &lines[2..lines.len() - 3];
+            let checksum = STANDARD.encode_to_string(crc24::of(&[&head[..], shared.body()].concat()));
+            prop_assert_eq!(lines[lines.len() - 3], format!("={checksum}"));
             prop_assert!(inner.iter().all(|line| line.len() <= 64 && line.len() % 4 == 0 && !line.contains('\n')));
             prop_assert!(inner.iter().filter(|line| line.len() < 64).count() <= 2);
+            // Padding in the middle is read by some programs and ends the data for others.
+            prop_assert!(!inner[..inner.len() - 1].concat().contains('='));
             prop_assert_eq!(dearmored(text.as_bytes()), [&head[..], shared.body()].concat());
         }
     }

@@ -64,11 +64,22 @@ pub enum CertificateError {
     /// A key version that is not served.
     #[error(
         "the certificate is of OpenPGP version {version}; version 4 is needed for now. \
-         A version 4 key is made by: gpg --quick-gen-key ADDRESS ed25519 sign 2y"
+         A version 4 key is made by: gpg --quick-gen-key ADDRESS future-default default 2y"
     )]
     UnsupportedVersion {
         /// The version of the primary key.
         version: u8,
+    },
+    /// A primary key whose signatures this build cannot verify.
+    #[error(
+        "the primary key of certificate {fingerprint} is {algorithm}, which this server cannot verify. \
+         A key that every program can use is made by: gpg --quick-gen-key ADDRESS future-default default 2y"
+    )]
+    UnsupportedAlgorithm {
+        /// The certificate.
+        fingerprint: String,
+        /// Its name, such as `brainpoolP256r1`.
+        algorithm: String,
     },
     /// No user id is bound by a valid self-signature.
     #[error(
@@ -109,6 +120,7 @@ impl CertificateError {
             Self::DamagedArmor => "damaged-armor",
             Self::Damaged => "damaged",
             Self::UnsupportedVersion { .. } => "unsupported-version",
+            Self::UnsupportedAlgorithm { .. } => "unsupported-algorithm",
             Self::NoUserId { .. } => "no-user-id",
             Self::OtherCertificate { .. } => "other-certificate",
             Self::NoRevocation { .. } => "no-revocation",

@@ -14,6 +14,7 @@ use openpgp::parse::{Dearmor, PacketParserBuilder, PacketParserResult, Parse as 
 use openpgp::{KeyHandle, packet};
 use sequoia_openpgp as openpgp;
 
+use super::algorithm;
 use super::certificate_error::CertificateError;
 
 /// The most bytes a certificate may have, armored or binary.
@@ -21,7 +22,7 @@ pub const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
 
 const MAX_USER_IDS: usize = 64;
 const MAX_SUBKEYS: usize = 50;
-const MAX_SELF_SIGNATURES: usize = 1000;
+const MAX_SELF_SIGNATURES: usize = 400;
 /// Longer ones are not made by any program; they only serve to hide something.
 const MAX_USER_ID_BYTES: usize = 2048;
 
@@ -214,6 +215,14 @@ fn not_a_certificate(tag: Tag) -> CertificateError {
 /// The same certificate with nothing in it that its primary key did not validly sign.
 pub(super) fn verified(cert: &Cert) -> Result<Cert, CertificateError> {
     let primary = cert.primary_key();
+    // Nothing it signed can be verified, so the certificate would seem to have no user id at all.
+    if !algorithm::is_supported(primary.key()) {
+        let algorithm = algorithm::name(primary.key());
+        return Err(CertificateError::UnsupportedAlgorithm {
+            fingerprint: cert.fingerprint().to_hex(),
+            algorithm,
+        });
+    }
     let mut packets = vec![Packet::from(primary.key().clone())];
     let mut signatures = 0;
     let mut add = |component: Option<Packet>, own: Vec<Signature>| {

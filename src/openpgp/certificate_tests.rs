@@ -109,6 +109,40 @@ fn what_others_wrote_on_a_certificate_falls_away_and_so_does_what_its_owner_neve
 }
 
 #[test]
+fn a_flood_of_forged_self_signatures_is_refused_before_they_are_verified() {
+    let cert = ordinary();
+    let packet = |packet: openpgp::Packet| packet.to_vec().unwrap();
+    let user_id = cert.userids().next().unwrap();
+    let binding = packet(user_id.self_signatures().next().unwrap().clone().into());
+    let beginning =
+        [packet(cert.primary_key().key().clone().into()), packet(user_id.userid().clone().into())].concat();
+    assert_eq!(refusal(&[&beginning[..], &binding.repeat(400)].concat()), "none");
+    let flooded = [&beginning[..], &binding.repeat(401)].concat();
+    assert_eq!(refusal(&flooded), "too-many-parts");
+    let crowd = [&beginning[..], &beginning[beginning.len() - 36..].repeat(64)].concat();
+    assert_eq!(refusal(&crowd), "too-many-parts");
+}
+
+#[test]
+fn a_primary_key_that_this_build_cannot_verify_is_named_instead_of_seeming_to_have_no_user_id() {
+    if openpgp::types::Curve::BrainpoolP256.is_supported() {
+        return;
+    }
+    let numbers = openpgp::crypto::mpi::PublicKey::ECDSA {
+        curve: openpgp::types::Curve::BrainpoolP256,
+        q: openpgp::crypto::mpi::MPI::new_point(&[0x11; 32], &[0x22; 32], 256),
+    };
+    let key = openpgp::packet::key::Key4::<_, openpgp::packet::key::PrimaryRole>::new(
+        SystemTime::from(now()),
+        openpgp::types::PublicKeyAlgorithm::ECDSA,
+        numbers,
+    );
+    let key: openpgp::packet::Key<openpgp::packet::key::PublicParts, _> = key.unwrap().into();
+    let bytes = openpgp::Packet::from(key).to_vec().unwrap();
+    assert_eq!(refusal(&bytes), "unsupported-algorithm");
+}
+
+#[test]
 fn a_certificate_whose_only_user_id_is_unsigned_has_none() {
     let cert = ordinary();
     let primary = cert.primary_key().key().clone();

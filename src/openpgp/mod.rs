@@ -27,6 +27,7 @@ mod challenge;
 mod command;
 #[cfg(test)]
 mod command_tests;
+mod crc24;
 mod diagnosis;
 mod head;
 mod message;

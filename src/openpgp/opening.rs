@@ -147,13 +147,11 @@ impl VerificationHelper for Helper<'_> {
         }
         let mut results = Vec::new();
         for layer in layers {
-            match layer {
-                MessageLayer::SignatureGroup { results: group } => results.extend(group),
-                _ => {
-                    self.progress.unexpected = true;
-                    return Err(refusal("unexpected layers"));
-                }
-            }
+            let MessageLayer::SignatureGroup { results: group } = layer else {
+                self.progress.unexpected = true;
+                return Err(refusal("unexpected layers"));
+            };
+            results.extend(group);
         }
         let count = results.len();
         self.progress.signature = Some(match results.pop() {

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 /// Why a certificate cannot receive mail now. Displayed as what is wrong, then the cure where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}", self.problem(), self.cure().map(|command| format!("; its owner can mend it: {command}")).unwrap_or_default())]
+#[error("{}{}", self.problem(), self.cure().map(|command| format!("; cure: {command}")).unwrap_or_default())]
 #[non_exhaustive]
 pub enum Trouble {
     /// Revoked by its owner. Final: a revocation always counts.
@@ -198,9 +198,10 @@ impl Trouble {
             | Self::UnusableKey { fingerprint } => {
                 Some(format!("gpg --quick-add-key {fingerprint} cv25519 encr 2y"))
             }
-            Self::Revoked { .. } | Self::WeakAlgorithm { .. } => {
-                Some("gpg --quick-gen-key ADDRESS ed25519 sign 2y, then enrol the new certificate".to_owned())
-            }
+            Self::Revoked { .. } | Self::WeakAlgorithm { .. } => Some(
+                "gpg --quick-gen-key ADDRESS future-default default 2y, then enrol the new certificate"
+                    .to_owned(),
+            ),
             Self::NotYetValid { .. } | Self::NoValidSelfSignature { .. } | Self::NotSealed { .. } => None,
         }
     }

@@ -25,6 +25,14 @@ impl Tx<'_> {
         Ok(dialect::next_number(self.db, year)?)
     }
 
+    /// The last public number drawn in `year`, 0 if none was.
+    pub fn last_advisory_number(&mut self, year: i32) -> Result<i32, StoreError> {
+        use super::schema::advisory_numbers;
+        let last =
+            advisory_numbers::table.find(year).select(advisory_numbers::last).first(self.db).optional()?;
+        Ok(last.unwrap_or(0))
+    }
+
     /// Publishes an advisory with all its files.
     pub fn publish(
         &mut self,

@@ -73,6 +73,13 @@ pub enum StoreError {
     Conflict,
 }
 
+impl StoreError {
+    /// Whether the vault is shut, so that only what is public can be served.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Vault(VaultError::Locked(_)))
+    }
+}
+
 /// The database, with the vault that opens what is sealed in it.
 #[derive(Clone)]
 pub struct Store {

@@ -3,8 +3,10 @@
 //! Promises: what is taken, `git apply` reads the same way; every hunk holds the lines its header promises,
 //! so that nothing inside a hunk is ever taken for something else, and nothing below is dropped silently.
 
+use super::binary::binary_patch;
 use super::error::{FixError, Place};
 use super::facts::{ChangeKind, FileChange};
+use super::hunk::hunks;
 use super::path::{self, NO_FILE};
 use super::text::{Span, bare, line_end};
 
@@ -73,10 +75,13 @@ fn plain_file(text: &[u8], at: usize, start: usize, place: Place) -> Result<Opti
     let read = |name| path::named(name).ok_or(FixError::PathUnreadable { place });
     let (old, new) = (read(old)?, read(new)?);
     let names = Names::checked(&old, &new, place)?;
-    let kind = match (old == NO_FILE, new == NO_FILE) {
-        (true, _) => ChangeKind::Added,
-        (_, true) => ChangeKind::Deleted,
-        _ => ChangeKind::Modified,
+    let first = &text[end..line_end(text, end)];
+    let no_lines = |range: &[u8]| first.windows(range.len()).take(30).any(|found| found == range);
+    // Diff -N writes the name of a file that is not there, and that it has no lines.
+    let kind = match () {
+        () if old == NO_FILE || no_lines(b"@@ -0,0 ") => ChangeKind::Added,
+        () if new == NO_FILE || no_lines(b" +0,0 @@") => ChangeKind::Deleted,
+        () => ChangeKind::Modified,
     };
     let hunks = hunks(text, end, place)?;
     let change = FileChange { path: names.path, previous: None, kind };
@@ -100,13 +105,14 @@ struct Names {
 impl Names {
     /// Checks both names with and without prefix, and picks the one to show.
     fn checked(old: &[u8], new: &[u8], place: Place) -> Result<Self, FixError> {
-        let prefixed = path::prefixed(old, new);
         for name in [old, new].into_iter().filter(|name| *name != NO_FILE) {
             path::check(name, place)?;
-            if prefixed {
+            if name.contains(&b'/') {
+                // Git takes a prefix away even where none seems to be.
                 path::check(path::stripped(name), place)?;
             }
         }
+        let prefixed = path::prefixed(old, new);
         let name = if new == NO_FILE { old } else { new };
         if name == NO_FILE {
             return Err(FixError::PathUnreadable { place });
@@ -121,11 +127,10 @@ impl Names {
 struct GitHeader<'text> {
     old_mode: bool,
     new_mode: bool,
-    added: bool,
-    deleted: bool,
+    /// What happens to the file, if a line says it.
+    kind: Option<ChangeKind>,
     from: Option<&'text [u8]>,
     to: Option<&'text [u8]>,
-    copied: bool,
     index: Option<&'text [u8]>,
     end: usize,
 }
@@ -150,33 +155,23 @@ impl<'text> GitHeader<'text> {
         } else if after("new mode ").is_some() {
             self.new_mode = true;
         } else if after("new file mode ").is_some() {
-            self.added = true;
+            self.kind = Some(ChangeKind::Added);
         } else if after("deleted file mode ").is_some() {
-            self.deleted = true;
+            self.kind = Some(ChangeKind::Deleted);
         } else if let Some(name) = after("rename from ").or_else(|| after("rename old ")) {
-            self.from = Some(name);
+            (self.from, self.kind) = (Some(name), Some(ChangeKind::Renamed));
         } else if let Some(name) = after("rename to ").or_else(|| after("rename new ")) {
-            self.to = Some(name);
+            (self.to, self.kind) = (Some(name), Some(ChangeKind::Renamed));
         } else if let Some(name) = after("copy from ") {
-            (self.from, self.copied) = (Some(name), true);
+            (self.from, self.kind) = (Some(name), Some(ChangeKind::Copied));
         } else if let Some(name) = after("copy to ") {
-            (self.to, self.copied) = (Some(name), true);
+            (self.to, self.kind) = (Some(name), Some(ChangeKind::Copied));
         } else if let Some(objects) = after("index ") {
             self.index = Some(objects);
         } else {
             return after("similarity index ").or_else(|| after("dissimilarity index ")).is_some();
         }
         true
-    }
-
-    fn kind(&self) -> ChangeKind {
-        match () {
-            () if self.added => ChangeKind::Added,
-            () if self.deleted => ChangeKind::Deleted,
-            () if self.copied => ChangeKind::Copied,
-            () if self.to.is_some() => ChangeKind::Renamed,
-            () => ChangeKind::Modified,
-        }
     }
 
     /// Whether the header says that the content changes: it names two objects, and not only an empty one.
@@ -191,12 +186,19 @@ impl<'text> GitHeader<'text> {
         old != new && !(nothing(old) && nothing(new))
     }
 
+    /// Whether the names on the lines `---` and `+++` are those of the first line, as git demands.
+    fn agrees(&self, (old, new): &(Vec<u8>, Vec<u8>), written: (&[u8], &[u8])) -> bool {
+        let same = |missing: ChangeKind, first: &[u8], written: &[u8]| match self.kind {
+            Some(kind) if kind == missing => written == NO_FILE,
+            None if written == NO_FILE => true,
+            _ => path::stripped(first) == path::stripped(written),
+        };
+        same(ChangeKind::Added, old, written.0) && same(ChangeKind::Deleted, new, written.1)
+    }
+
     /// Whether the header alone is a change that can be applied.
     fn is_complete(&self) -> bool {
-        self.old_mode == self.new_mode
-            && self.from.is_some() == self.to.is_some()
-            && !self.promises_content()
-            && (self.old_mode || self.to.is_some() || self.added || self.deleted)
+        self.old_mode == self.new_mode && !self.promises_content() && (self.old_mode || self.kind.is_some())
     }
 }
 
@@ -214,7 +216,8 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
     }
     let command = bare(&text[at + b"diff --git ".len()..first]);
     let (names, previous) = git_names(command, &header, pair.map(|(old, new, _)| (old, new)), place)?;
-    let mut change = FileChange { path: names.path, previous, kind: header.kind() };
+    let mut change =
+        FileChange { path: names.path, previous, kind: header.kind.unwrap_or(ChangeKind::Modified) };
     let mut diff = FileDiff {
         header: at..header.end,
         content: header.end..header.end,
@@ -225,7 +228,7 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
         without_prefix: names.without_prefix,
         left_out,
     };
-    if let Some((_, _, end)) = pair {
+    if let Some((old, new, end)) = pair {
         let hunks = hunks(text, end, place)?;
         if hunks.end == end {
             return Err(FixError::Incomplete { place });
@@ -234,6 +237,9 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
         diff.content = end..hunks.end;
         (diff.added, diff.removed) = (hunks.added, hunks.removed);
         diff.form = Content::Hunks;
+        if header.kind.is_none() && (old == NO_FILE || new == NO_FILE) {
+            change.kind = if old == NO_FILE { ChangeKind::Added } else { ChangeKind::Deleted };
+        }
     } else if binary {
         let line = line_end(text, header.end);
         diff.content.end = if left_out { line } else { binary_patch(text, line, place)? };
@@ -241,11 +247,17 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
         change.kind = ChangeKind::Binary;
     } else if !header.is_complete() || rest.starts_with(b"--- ") {
         return Err(FixError::Incomplete { place });
-    } else if header.old_mode && header.to.is_none() {
+    } else if header.kind.is_none() {
         change.kind = ChangeKind::ModeChanged;
     }
     diff.change = change;
     Ok(Some(diff))
+}
+
+/// Whether the names of a rename or copy are those of the first line.
+fn moves((old, new): &(Vec<u8>, Vec<u8>), from: &[u8], to: &[u8]) -> bool {
+    let same = |first: &[u8], written: &[u8]| first == written || path::stripped(first) == written;
+    same(old, from) && same(new, to)
 }
 
 /// The name of the file and its previous one, from the lines that say them most clearly.
@@ -264,142 +276,26 @@ fn git_names(
     let written = pair.map(|(old, new)| Ok((read(old)?, read(new)?))).transpose()?;
     if let Some((old, new)) = &written {
         Names::checked(old, new, place)?;
+        if both.as_ref().is_some_and(|names| !header.agrees(names, (old, new))) {
+            return Err(FixError::HeaderContradicts { place });
+        }
     }
     // Git puts prefixes on both lines or on none.
     let without_prefix =
         both.as_ref().or(written.as_ref()).is_some_and(|(old, new)| !path::prefixed(old, new));
+    if header.from.is_some() != header.to.is_some() {
+        return Err(FixError::HeaderContradicts { place });
+    }
     if let (Some(from), Some(to)) = (header.from, header.to) {
         let (from, to) = (read(from)?, read(to)?);
         path::check(&from, place)?;
         path::check(&to, place)?;
+        if both.as_ref().is_some_and(|names| !moves(names, &from, &to)) {
+            return Err(FixError::HeaderContradicts { place });
+        }
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         return Ok((Names { path: text(&to), without_prefix }, Some(text(&from))));
     }
     let (old, new) = both.or(written).ok_or(unreadable)?;
     Names::checked(&old, &new, place).map(|names| (names, None))
-}
-
-struct Hunks {
-    end: usize,
-    added: u32,
-    removed: u32,
-}
-
-fn hunks(text: &[u8], at: usize, place: Place) -> Result<Hunks, FixError> {
-    let mut hunks = Hunks { end: at, added: 0, removed: 0 };
-    let mut number = 0;
-    while text[hunks.end..].starts_with(b"@@ -") {
-        number += 1;
-        hunk(text, &mut hunks, place.hunk(number))?;
-    }
-    if text[hunks.end..].starts_with(b"@@@") {
-        return Err(FixError::CombinedDiff { place });
-    }
-    if text[hunks.end..].starts_with(b"@@") {
-        return Err(FixError::HunkHeader { place: place.hunk(number + 1) });
-    }
-    Ok(hunks)
-}
-
-fn hunk(text: &[u8], hunks: &mut Hunks, place: Place) -> Result<(), FixError> {
-    let first = line_end(text, hunks.end);
-    let (old, new) = promised(&text[hunks.end..first]).ok_or(FixError::HunkHeader { place })?;
-    let (mut old_found, mut new_found) = (0, 0);
-    let mut at = first;
-    while old_found < old || new_found < new {
-        let end = line_end(text, at);
-        let line = &text[at..end];
-        let (is_old, is_new) = match line {
-            [b' ', ..] | b"\n" | b"\r\n" => (true, true),
-            [b'-', ..] => (true, false),
-            [b'+', ..] => (false, true),
-            [b'\\', ..] => (false, false),
-            _ => return Err(FixError::HunkCount { place, old, new, old_found, new_found }),
-        };
-        if is_old && old_found == old || is_new && new_found == new {
-            return Err(FixError::HunkCount { place, old, new, old_found, new_found });
-        }
-        old_found += u32::from(is_old);
-        new_found += u32::from(is_new);
-        hunks.removed += u32::from(is_old && !is_new);
-        hunks.added += u32::from(is_new && !is_old);
-        at = end;
-    }
-    while text[at..].starts_with(b"\\ ") {
-        at = line_end(text, at);
-    }
-    hunks.end = at;
-    if is_surplus(&text[at..line_end(text, at)]) {
-        return Err(FixError::HunkSurplus { place, old, new });
-    }
-    Ok(())
-}
-
-/// Whether a line right below a hunk seems to belong to it. The signature line `-- ` and the header of a next
-/// file begin with two dashes.
-fn is_surplus(line: &[u8]) -> bool {
-    match line {
-        [b'+', ..] => true,
-        [b' ', rest @ ..] => !rest.trim_ascii().is_empty(),
-        [b'-', rest @ ..] => !rest.starts_with(b"-"),
-        _ => false,
-    }
-}
-
-/// How many old and new lines a hunk header promises.
-fn promised(line: &[u8]) -> Option<(u32, u32)> {
-    let (old, rest) = range(line.strip_prefix(b"@@ -")?)?;
-    let (new, rest) = range(rest.strip_prefix(b" +")?)?;
-    rest.starts_with(b" @@").then_some((old, new))
-}
-
-/// Reads `12,7` or `12`, which stands for one line, and gives the count and what follows.
-fn range(text: &[u8]) -> Option<(u32, &[u8])> {
-    let (_, rest) = number(text)?;
-    rest.strip_prefix(b",").map_or(Some((1, rest)), number)
-}
-
-fn number(text: &[u8]) -> Option<(u32, &[u8])> {
-    let digits = text.iter().take(11).take_while(|byte| byte.is_ascii_digit()).count();
-    let number = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
-    Some((number, &text[digits..]))
-}
-
-/// Where the binary patch ends whose first block begins at `at`: one block forward and mostly one back.
-fn binary_patch(text: &[u8], at: usize, place: Place) -> Result<usize, FixError> {
-    let begins = |at: usize| text[at..].starts_with(b"literal ") || text[at..].starts_with(b"delta ");
-    if !begins(at) {
-        return Err(FixError::BinaryDamaged { place });
-    }
-    let mut at = at;
-    for _ in 0..2 {
-        if !begins(at) {
-            break;
-        }
-        at = line_end(text, at);
-        loop {
-            let end = line_end(text, at);
-            let line = bare(&text[at..end]);
-            if at == end || !(line.is_empty() || is_base85_line(line)) {
-                return Err(FixError::BinaryDamaged { place });
-            }
-            at = end;
-            if line.is_empty() {
-                break;
-            }
-        }
-    }
-    Ok(at)
-}
-
-/// A line of a binary patch: a letter for the number of bytes, and five characters for every four of them.
-fn is_base85_line(line: &[u8]) -> bool {
-    let Some((length, data)) = line.split_first() else { return false };
-    let bytes = match length {
-        b'A'..=b'Z' => usize::from(length - b'A') + 1,
-        b'a'..=b'z' => usize::from(length - b'a') + 27,
-        _ => return false,
-    };
-    data.len() == bytes.div_ceil(4) * 5
-        && data.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&()*+-;<=>?@^_`{|}~".contains(byte))
 }

@@ -179,6 +179,12 @@ pub enum FixError {
         /// Which file.
         place: Place,
     },
+    /// The lines of a file's header give different names, or a new file an old name.
+    #[error("{place}: the lines of the header contradict each other; export it again with git format-patch")]
+    HeaderContradicts {
+        /// Which file.
+        place: Place,
+    },
     /// A git binary patch that is cut off or damaged.
     #[error("{place}: the binary patch is cut off or damaged; export it again with git format-patch")]
     BinaryDamaged {
@@ -262,6 +268,7 @@ impl FixError {
             Self::HunkHeader { .. } => "hunk-header",
             Self::HunkWithoutFile { .. } => "hunk-without-file",
             Self::Incomplete { .. } => "incomplete",
+            Self::HeaderContradicts { .. } => "header-contradicts",
             Self::BinaryDamaged { .. } => "binary-damaged",
             Self::CombinedDiff { .. } => "combined-diff",
             Self::PathUnreadable { .. } => "path-unreadable",

@@ -14,6 +14,9 @@ pub(super) struct Fields {
     pub(super) addressed: bool,
 }
 
+/// How much of a field is read, about, in bytes. What comes after is never shown.
+const LONGEST_VALUE: usize = 4096;
+
 /// Whether the line looks like a header field, and if so its name and the rest.
 pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|byte| *byte == b':' || !byte.is_ascii_graphic())?;
@@ -28,7 +31,7 @@ impl Fields {
         let mut name: &[u8] = b"";
         for line in lines(head).map(bare) {
             if line.starts_with(b" ") || line.starts_with(b"\t") {
-                if let Some(value) = &mut open {
+                if let Some(value) = open.as_mut().filter(|value| value.len() < LONGEST_VALUE) {
                     value.push(b' ');
                     value.extend_from_slice(line.trim_ascii());
                 }
@@ -36,7 +39,7 @@ impl Fields {
                 fields.keep(name, open.take());
                 if let Some((found, value)) = field(line) {
                     name = found;
-                    open = Some(value.to_vec());
+                    open = Some(value[..value.len().min(LONGEST_VALUE)].to_vec());
                 }
             }
         }
@@ -64,7 +67,7 @@ impl Fields {
 /// A text that holds a control character.
 pub(super) struct ControlCharacter;
 
-fn printable(text: String) -> Result<Option<String>, ControlCharacter> {
+fn printable(text: &str) -> Result<Option<String>, ControlCharacter> {
     if text.chars().any(char::is_control) {
         return Err(ControlCharacter);
     }
@@ -84,7 +87,7 @@ pub(super) fn subject(value: &[u8]) -> Result<Option<String>, ControlCharacter> 
         {
             rest = after.trim_start();
         } else {
-            return printable(rest.to_owned());
+            return printable(rest);
         }
     }
 }
@@ -113,10 +116,10 @@ pub(super) fn announced_position(value: &[u8]) -> Option<(usize, usize)> {
 /// An author as `Name <address>`, without quotes around the name.
 pub(super) fn author(value: &[u8]) -> Result<Option<String>, ControlCharacter> {
     let decoded = decoded(value);
-    let Some((name, address)) = decoded.rsplit_once('<') else { return printable(decoded) };
+    let Some((name, address)) = decoded.rsplit_once('<') else { return printable(&decoded) };
     let name = name.trim();
     let unquoted = name.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).map(unescaped);
-    printable(format!("{} <{}", unquoted.as_deref().unwrap_or(name), address))
+    printable(&format!("{} <{}", unquoted.as_deref().unwrap_or(name), address))
 }
 
 /// A quoted string without its backslashes.

@@ -2,6 +2,8 @@
 //!
 //! Promises: remarks never refuse anything. Their sentences give positions and counts, never a word of the fix.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::diff::FileDiff;
@@ -153,24 +155,40 @@ fn patch(upload: &[u8], mail: &Mail, found: &mut Found) {
     let (message, below) = mail.body.opening(upload);
     let in_subject = mail.subject.as_deref().is_some_and(|subject| names_cve(subject.as_bytes()));
     let advice = "will be public as soon as the commit is, also if the commit is pushed before the lift";
-    found.count(RemarkCode::CveInSubject, usize::from(in_subject), "CVE identifier in the subject", advice);
+    found.count(
+        RemarkCode::CveInSubject,
+        usize::from(in_subject),
+        "CVE identifier",
+        &format!("in the subject: it {advice}"),
+    );
     let in_message = lines(message).filter(|line| names_cve(line)).count();
-    found.count(RemarkCode::CveInMessage, in_message, "line with a CVE identifier in the message", advice);
+    found.count(
+        RemarkCode::CveInMessage,
+        in_message,
+        "line",
+        &format!("with a CVE identifier in the message: it {advice}"),
+    );
     let advice = "not part of the commit, packagers will read it; remove what is not meant for them";
     let remarks =
         lines(below).map(bare).take_while(|line| !is_boundary(line)).filter(|line| is_remark(line)).count();
-    found.count(RemarkCode::TextBelowSeparator, remarks, "line between \"---\" and the diff, it is", advice);
+    found.count(
+        RemarkCode::TextBelowSeparator,
+        remarks,
+        "line",
+        &format!("between \"---\" and the diff: {advice}"),
+    );
     let trailing = mail.body.remainder(upload).map(trailing_lines).sum();
-    found.count(RemarkCode::TextBelowDiff, trailing, "line below the diff, it is", advice);
+    found.count(RemarkCode::TextBelowDiff, trailing, "line", &format!("below the diff: {advice}"));
     files(upload, mail, below, found);
 }
 
 fn files(upload: &[u8], mail: &Mail, below: &[u8], found: &mut Found) {
     let text = mail.body.text(upload);
-    let (mut count, mut added, mut removed) = (0, 0, 0);
+    // Git shows a file that becomes a link as deleted and added, and counts it once.
+    let paths: HashSet<&str> = mail.body.files().map(|file| file.change.path.as_str()).collect();
+    let (mut added, mut removed) = (0, 0);
     let (mut unprefixed, mut left_out, mut nameless, mut reversed) = (0, 0, 0, 0);
     for file in mail.body.files() {
-        count += 1;
         added += file.added;
         removed += file.removed;
         unprefixed +=
@@ -179,7 +197,10 @@ fn files(upload: &[u8], mail: &Mail, below: &[u8], found: &mut Found) {
         nameless += usize::from(!text[file.header.clone()].starts_with(b"diff "));
         reversed += added_lines(text, file).filter(|line| has_direction_control(line)).count();
     }
-    if lines(below).find_map(diffstat).is_some_and(|stat| stat != (count, added, removed)) {
+    let differs = |(files, plus, minus): (usize, u32, u32)| {
+        files != paths.len() || !counts_binary(below) && (plus, minus) != (added, removed)
+    };
+    if lines(below).find_map(diffstat).is_some_and(differs) {
         let sentence = "the diffstat counts other files or lines than the diff holds; if nobody edited it, a part is lost";
         let place = found.patch.map(|number| format!("patch {number}: ")).unwrap_or_default();
         found.add(RemarkCode::DiffstatDiffers, format!("{place}{sentence}"));
@@ -194,6 +215,13 @@ fn files(upload: &[u8], mail: &Mail, below: &[u8], found: &mut Found) {
     let advice =
         "with characters that reverse the direction of text, readers see another order; look at the bytes";
     found.count(RemarkCode::DirectionControl, reversed, "added line", advice);
+}
+
+/// Whether the diffstat holds a binary file. It counts no lines, and yet the diff may show it as text.
+fn counts_binary(below: &[u8]) -> bool {
+    let count =
+        |line: &[u8]| line.rsplit(|byte| *byte == b'|').next().map(<[u8]>::trim_ascii) == Some(b"Bin");
+    lines(below).any(|line| count(line) || line.windows(6).any(|part| part == b"| Bin "))
 }
 
 fn added_lines<'text>(text: &'text [u8], file: &FileDiff) -> impl Iterator<Item = &'text [u8]> {
@@ -262,7 +290,7 @@ fn trailing_lines(text: &[u8]) -> usize {
 }
 
 /// Files, added and removed lines of a line like ` 2 files changed, 3 insertions(+), 1 deletion(-)`.
-fn diffstat(line: &[u8]) -> Option<(u32, u32, u32)> {
+fn diffstat(line: &[u8]) -> Option<(usize, u32, u32)> {
     let text = std::str::from_utf8(line).ok()?.trim_end().strip_prefix(' ')?;
     let mut parts = text.split(", ").map(|part| part.split_once(' '));
     let (files, word) = parts.next()??;

@@ -225,7 +225,7 @@ fn in_body_fields(message: &[u8], fields: &mut Fields) {
         match header::field(line) {
             Some((name, value)) if name.eq_ignore_ascii_case(b"From") => fields.from = Some(value.to_vec()),
             Some((name, value)) if name.eq_ignore_ascii_case(b"Subject") => {
-                fields.subject = Some(value.to_vec())
+                fields.subject = Some(value.to_vec());
             }
             Some((name, _)) if name.eq_ignore_ascii_case(b"Date") => {}
             _ => return,

@@ -7,12 +7,14 @@
 //!
 //! Refuses to know: whose fix it is, whether it applies to any tree, and what a commit is.
 
+mod binary;
 mod diff;
 mod error;
 mod facts;
 #[cfg(test)]
 mod golden;
 mod header;
+mod hunk;
 #[cfg(test)]
 mod laws;
 mod lint;

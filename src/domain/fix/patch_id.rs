@@ -1,8 +1,9 @@
 //! The stable patch-id of git: the name of a change, whichever commit carries it.
 //!
-//! Promises: the same 40 digits as `git patch-id --stable` of git 2.39 and later prints for a commit with this
+//! Promises: the same 40 digits as `git patch-id --stable` of git 2.47 prints for the same
 //! diff. White space, line numbers, object names and the order of files do not count; for binary files only the
-//! object names do.
+//! object names do, as they are written: who compares with commits that hold binary files must ask git for them
+//! in full, with `--full-index` or `--binary`, as `git format-patch` writes them.
 //!
 //! Two habits of git are kept because they are in every published patch-id: files without content share the
 //! hash of the file that follows, and the `diff` line after a binary file is not hashed.

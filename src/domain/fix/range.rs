@@ -186,11 +186,13 @@ fn explain(name: &str, old: &str, new: &str, budget: &mut usize, difference: &mu
     if old == new {
         return;
     }
-    difference.push_str(&format!("## {} ##\n", visible(name)));
+    difference.extend(["## ", &visible(name), " ##\n"]);
     let (removed, added) = changed_lines(old, new);
     let cost = (removed + added).saturating_mul(removed + added);
     if cost > *budget {
-        difference.push_str(&format!("{removed} lines replaced by {added}; too many to compare here\n"));
+        let counts =
+            [&removed.to_string(), " lines replaced by ", &added.to_string(), "; too many to compare here\n"];
+        difference.extend(counts);
         return;
     }
     *budget -= cost;

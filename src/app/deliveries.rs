@@ -1,0 +1,534 @@
+//! Deliveries: bodies made once, heads and frames made once per recipient, outcomes recorded in batches.
+//!
+//! The worker asks for a batch, hands each message to the relay, and reports what became of it. Whether a
+//! recipient may still be told, and whether the certificate can still be used, is judged when a copy is
+//! claimed and again right before it is sent.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, Utc};
+use sha2::{Digest as _, Sha256};
+
+use super::texts::{Material, key_trouble};
+use super::{App, Refusal, certificate_of};
+use crate::domain::address::Address;
+use crate::domain::id::{CertificateId, EmbargoId};
+use crate::domain::notice::{DeliveryState, MAX_ATTEMPTS, MAX_UNCERTAIN, NoticeKind, retry_at};
+use crate::mail::{
+    Attachment, AttachmentKind, Boundary, FileName, HeaderText, MessageId, OuterHead, ProtectedNotice,
+    outer_frame, plain_message, protected_entity,
+};
+use crate::openpgp::{Acceptance, ArmoredBody, Certificate, SessionKey, make_head, seal_body};
+use crate::store::{
+    Body, BodySubject, Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, StoredFix, Tx,
+};
+
+/// How long a worker may hold a copy.
+const LEASE: Duration = Duration::seconds(600);
+/// How many copies are claimed at once.
+const BATCH: i64 = 128;
+
+/// A message that is ready to leave.
+pub struct Outgoing {
+    /// Its copy.
+    pub claimed: Claimed,
+    /// The envelope's sender.
+    pub from: Address,
+    /// The envelope's recipient.
+    pub to: Address,
+    /// Its bytes, in parts; the shared part is shared.
+    pub parts: Vec<Arc<[u8]>>,
+}
+
+/// What became of a message, as the relay's module says it.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// The relay took it.
+    Accepted(String),
+    /// The relay refused it for now.
+    Deferred(String),
+    /// The relay refused it for good.
+    Refused(String),
+    /// It was not sent.
+    NotSent(String),
+    /// The answer after the final dot was lost.
+    Uncertain(String),
+    /// It was not sent, because it no longer holds.
+    Superseded,
+}
+
+/// Somebody a copy is for, as of now.
+struct Addressee {
+    address: Address,
+    certificate: Certificate,
+    acceptance: Acceptance,
+    certificate_id: CertificateId,
+    version: i64,
+    trouble: Option<String>,
+}
+
+impl App {
+    /// Claims copies that are due, makes what is missing of their messages, and returns those that are
+    /// ready to leave. Empty when nothing is due.
+    pub async fn claim(&self, worker: &str) -> Result<Vec<Outgoing>, Refusal> {
+        let now = self.clock.now();
+        let next = self.store.read(|tx| tx.next_delivery()).await?;
+        if next.is_none_or(|next| next > now) {
+            return Ok(Vec::new());
+        }
+        self.make_bodies().await?;
+        let app = self.clone();
+        let worker = worker.to_owned();
+        self.store
+            .write(move |tx| {
+                let now = app.clock.now();
+                let mut outgoing = Vec::new();
+                let mut armored: Vec<(String, ArmoredBody)> = Vec::new();
+                for claimed in tx.claim_deliveries(&worker, now, now + LEASE, BATCH)? {
+                    if let Some(message) = app.prepare(tx, claimed, &mut armored, now)? {
+                        outgoing.push(message);
+                    }
+                }
+                Ok(outgoing)
+            })
+            .await
+    }
+
+    /// The last look before a message leaves.
+    pub async fn may_send(&self, claimed: &Claimed) -> Result<bool, Refusal> {
+        let claimed = claimed.clone();
+        self.store
+            .read(move |tx| {
+                if !tx.may_send(&claimed)? {
+                    return Ok(false);
+                }
+                // A certificate revoked since the claim stops the copy here.
+                Ok(match &claimed.frozen.as_ref().and_then(|frozen| frozen.head.clone()) {
+                    Some(head) => tx.certificate(&head.certificate()?)?.revoked_at.is_none(),
+                    None => true,
+                })
+            })
+            .await
+    }
+
+    /// Records what became of messages, in one transaction.
+    pub async fn record(&self, fates: Vec<(Claimed, Fate)>) -> Result<(), Refusal> {
+        let app = self.clone();
+        self.store
+            .write(move |tx| {
+                let now = app.clock.now();
+                for (claimed, fate) in fates {
+                    let [jitter] = app.entropy.bytes();
+                    let outcome = outcome(&claimed, fate, now, jitter);
+                    if tx.record_outcome(&claimed, &outcome, now)? && outcome.state == DeliveryState::Failed {
+                        app.alarm(tx, &claimed, "A notice could not be delivered", &outcome.reply, now)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Makes the bodies that current notices need and that do not exist yet.
+    pub async fn make_bodies(&self) -> Result<(), Refusal> {
+        let notices = self.store.read(|tx| tx.current_notices()).await?;
+        for notice in notices {
+            if notice.kind == NoticeKind::KeyTrouble {
+                continue;
+            }
+            let app = self.clone();
+            self.store
+                .write(move |tx| {
+                    let now = app.clock.now();
+                    app.notice_body(tx, &notice, now)?;
+                    if notice.kind.carries_revision() {
+                        if let Some(number) = notice.revision {
+                            for fix in tx.fixes_of(&notice.embargo, number)? {
+                                app.fix_body(tx, &notice.embargo, &fix, now)?;
+                            }
+                        }
+                    }
+                    Ok::<_, Refusal>(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The body of a notice, made if need be.
+    pub(super) fn notice_body(
+        &self,
+        tx: &mut Tx<'_>,
+        notice: &Notice,
+        now: DateTime<Utc>,
+    ) -> Result<Body, Refusal> {
+        let subject = BodySubject::Notice(notice.id.clone());
+        if let Some(body) = tx.body(&notice.embargo, &subject)? {
+            return Ok(body);
+        }
+        let Some(embargo) = tx.embargo(&notice.embargo)? else { return Err(Refusal::NotFound) };
+        let project = tx.project(&embargo.project)?;
+        let number = notice.revision.or(match &embargo.stage {
+            crate::domain::embargo::Stage::Announced { revision, .. }
+            | crate::domain::embargo::Stage::Lifted { revision, .. } => Some(*revision),
+            _ => None,
+        });
+        let revision = match number {
+            Some(number) => tx.revision(&notice.embargo, number)?,
+            None => None,
+        };
+        let fixes = match &revision {
+            Some(revision) if notice.kind.carries_revision() => {
+                tx.fixes_of(&notice.embargo, revision.number)?
+            }
+            _ => Vec::new(),
+        };
+        let mut bytes = Vec::new();
+        for fix in &fixes {
+            bytes.push(tx.fix_bytes(&notice.embargo, &fix.id)?);
+        }
+        // Base64 takes four characters for three bytes, twice: once inside, once as armor.
+        let attached =
+            bytes.iter().map(|fix| fix.len()).sum::<usize>() * 16 / 9 < self.settings.max_mail_bytes;
+        let material = Material {
+            kind: notice.kind,
+            project: &project,
+            base_url: &self.settings.base_url,
+            embargo: notice.embargo.as_str(),
+            revision: revision.as_ref(),
+            fixes: &fixes,
+            attached,
+            lifts_at: embargo.stage.schedule().map(|schedule| schedule.lifts_at),
+            facts: &notice.facts,
+            now,
+            practice: self.settings.practice,
+        };
+        let attachments: Vec<Attachment<'_>> = fixes
+            .iter()
+            .zip(&bytes)
+            .filter(|_| attached)
+            .map(|(fix, bytes)| Attachment {
+                name: FileName::sanitised(&format!("{}.patch", fix.content.branch.replace('/', "-"))),
+                kind: AttachmentKind::Patch,
+                bytes,
+            })
+            .collect();
+        let text = material.text();
+        let entity = protected_entity(&ProtectedNotice {
+            from: &self.settings.from,
+            subject: &header(&material.subject())?,
+            outer_subject: &HeaderText::obscured(),
+            date: now,
+            date_is_shared: false,
+            text: &text,
+            attachments: &attachments,
+            boundary: Boundary::from_bytes(self.entropy.bytes()),
+        });
+        self.seal(tx, &notice.embargo, &subject, &entity, now)
+    }
+
+    /// The body of a fix, made if need be: the mbox, byte for byte.
+    pub(super) fn fix_body(
+        &self,
+        tx: &mut Tx<'_>,
+        embargo: &EmbargoId,
+        fix: &StoredFix,
+        now: DateTime<Utc>,
+    ) -> Result<Body, Refusal> {
+        let subject = BodySubject::Fix(fix.id.clone());
+        if let Some(body) = tx.body(embargo, &subject)? {
+            return Ok(body);
+        }
+        let bytes = tx.fix_bytes(embargo, &fix.id)?;
+        self.seal(tx, embargo, &subject, &bytes, now)
+    }
+
+    fn seal(
+        &self,
+        tx: &mut Tx<'_>,
+        embargo: &EmbargoId,
+        subject: &BodySubject,
+        plaintext: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<Body, Refusal> {
+        let key = SessionKey::from_random(self.entropy.bytes());
+        let server = self.server_key()?;
+        let content = seal_body(plaintext, &server, &key, now)
+            .map_err(|_| Refusal::Unavailable("a message could not be encrypted".to_owned()))?;
+        let body = Body {
+            id: crate::domain::id::NoticeId::from_random(self.entropy.bytes()).to_string(),
+            content,
+            session_key: key.as_bytes().to_vec().into(),
+        };
+        tx.insert_body(embargo, subject, &body, now)?;
+        Ok(body)
+    }
+
+    /// The head of `body` for one certificate, kept so that every copy has the same bytes.
+    pub(super) fn head(
+        tx: &mut Tx<'_>,
+        body: &Body,
+        certificate: &Certificate,
+        acceptance: &Acceptance,
+        stored: (&CertificateId, i64),
+        now: DateTime<Utc>,
+    ) -> Result<Vec<u8>, Refusal> {
+        // Checked whenever a head is made or used.
+        certificate.check(acceptance, now).map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
+        if let Some(head) = tx.head(&body.id, stored.0, stored.1)? {
+            return Ok(head);
+        }
+        let key: [u8; 32] = body.session_key.as_slice().try_into().map_err(|_| {
+            Refusal::Store(crate::store::StoreError::Corrupt { table: "bodies", id: body.id.clone() })
+        })?;
+        let head = make_head(&SessionKey::from_random(key), certificate, acceptance, now)
+            .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
+        tx.insert_head(&body.id, stored.0, stored.1, &head, now)?;
+        Ok(head)
+    }
+
+    /// Makes one claimed copy ready, or records why it cannot leave.
+    fn prepare(
+        &self,
+        tx: &mut Tx<'_>,
+        claimed: Claimed,
+        armored: &mut Vec<(String, ArmoredBody)>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Outgoing>, Refusal> {
+        let notice = tx.notice(&claimed.notice)?;
+        let settle = |tx: &mut Tx<'_>, state: DeliveryState, reply: &str| {
+            let outcome = Outcome { state, not_before: now, reply: reply.to_owned(), attempted: false };
+            tx.record_outcome(&claimed, &outcome, now).map(drop)
+        };
+        if !tx.is_current(&claimed.notice)? {
+            settle(tx, DeliveryState::Superseded, "what it said no longer holds")?;
+            return Ok(None);
+        }
+        let Some(addressee) = addressee(tx, &notice, &claimed.recipient, now)? else {
+            settle(tx, DeliveryState::Superseded, "the recipient may not be told any more")?;
+            return Ok(None);
+        };
+        if notice.kind == NoticeKind::KeyTrouble {
+            return self.prepare_plain(tx, claimed, &notice, addressee, now).map(Some);
+        }
+        if let Some(trouble) = &addressee.trouble {
+            settle(tx, DeliveryState::Blocked, trouble)?;
+            self.tell_of_trouble(tx, &claimed, trouble, now)?;
+            return Ok(None);
+        }
+        let body = self.notice_body(tx, &notice, now)?;
+        let stored = (&addressee.certificate_id, addressee.version);
+        let head = Self::head(tx, &body, &addressee.certificate, &addressee.acceptance, stored, now)?;
+        let current =
+            FrozenHead { certificate: addressee.certificate_id.to_string(), version: addressee.version };
+        let frozen = match &claimed.frozen {
+            Some(frozen)
+                if frozen.head.as_ref() == Some(&current) && frozen.address == addressee.address.as_str() =>
+            {
+                frozen.clone()
+            }
+            _ => {
+                let (prefix, suffix) = self.frame(&addressee.address, now);
+                Frozen {
+                    address: addressee.address.to_string(),
+                    message_id: String::new(),
+                    prefix,
+                    suffix,
+                    head: Some(current),
+                }
+            }
+        };
+        let known = armored.iter().position(|(id, _)| *id == body.id);
+        let index = known.unwrap_or_else(|| {
+            armored.push((body.id.clone(), ArmoredBody::new(body.content)));
+            armored.len() - 1
+        });
+        let message = armored[index].1.message(&head);
+        let mut parts: Vec<Arc<[u8]>> = vec![frozen.prefix.as_bytes().into()];
+        parts.push(message.front.into());
+        parts.push(Arc::clone(&message.tail));
+        parts.push(message.end.into());
+        parts.push(frozen.suffix.as_bytes().into());
+        Ok(Some(self.frozen(tx, claimed, frozen, addressee.address, parts)?))
+    }
+
+    fn prepare_plain(
+        &self,
+        tx: &mut Tx<'_>,
+        claimed: Claimed,
+        notice: &Notice,
+        addressee: Addressee,
+        now: DateTime<Utc>,
+    ) -> Result<Outgoing, Refusal> {
+        let frozen = match &claimed.frozen {
+            Some(frozen) => frozen.clone(),
+            None => {
+                let mut head = self.outer_head(&addressee.address, now);
+                head.subject = header("Your OpenPGP key needs attention")?;
+                let text = key_trouble(&notice.facts.reason, &self.settings.base_url);
+                Frozen {
+                    address: addressee.address.to_string(),
+                    message_id: head.message_id.as_str().to_owned(),
+                    prefix: String::from_utf8_lossy(&plain_message(&head, &text)).into_owned(),
+                    suffix: String::new(),
+                    head: None,
+                }
+            }
+        };
+        let parts = vec![frozen.prefix.as_bytes().into()];
+        self.frozen(tx, claimed, frozen, addressee.address, parts)
+    }
+
+    fn frozen(
+        &self,
+        tx: &mut Tx<'_>,
+        mut claimed: Claimed,
+        frozen: Frozen,
+        to: Address,
+        parts: Vec<Arc<[u8]>>,
+    ) -> Result<Outgoing, Refusal> {
+        if claimed.frozen.as_ref() != Some(&frozen) {
+            let mut digest = Sha256::new();
+            parts.iter().for_each(|part| digest.update(part));
+            tx.freeze_delivery(&claimed, &frozen, &digest.finalize())?;
+            claimed.frozen = Some(frozen);
+        }
+        Ok(Outgoing { claimed, from: self.settings.from.clone(), to, parts })
+    }
+
+    fn outer_head(&self, to: &Address, now: DateTime<Utc>) -> OuterHead {
+        OuterHead {
+            from: self.settings.from.clone(),
+            to: to.clone(),
+            reply_to: None,
+            subject: HeaderText::obscured(),
+            date: now,
+            message_id: MessageId::from_random(self.entropy.bytes(), &self.settings.from),
+            in_reply_to: None,
+            list_id: None,
+            practice: self.settings.practice,
+        }
+    }
+
+    fn frame(&self, to: &Address, now: DateTime<Utc>) -> (String, String) {
+        let boundary = Boundary::from_bytes(self.entropy.bytes());
+        let (before, after) = outer_frame(&self.outer_head(to, now), &boundary);
+        (String::from_utf8_lossy(&before).into_owned(), String::from_utf8_lossy(&after).into_owned())
+    }
+
+    /// Tells maintainers, and the contact without content, that a certificate cannot be used.
+    fn tell_of_trouble(
+        &self,
+        tx: &mut Tx<'_>,
+        claimed: &Claimed,
+        trouble: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        self.alarm(
+            tx,
+            claimed,
+            "A notice waits, because the recipient's certificate cannot be used",
+            trouble,
+            now,
+        )?;
+        if let Recipient::Contact(contact) = &claimed.recipient {
+            let facts = NoticeFacts {
+                reason: trouble.to_owned(),
+                only: Some(contact.to_string()),
+                ..NoticeFacts::default()
+            };
+            self.insert_notice(tx, &claimed.embargo, NoticeKind::KeyTrouble, None, &facts, now)?;
+        }
+        super::notices::reconcile(self, tx, &super::Actor::Server, now)?;
+        Ok(())
+    }
+
+    fn alarm(
+        &self,
+        tx: &mut Tx<'_>,
+        claimed: &Claimed,
+        what: &str,
+        why: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let who = match &claimed.recipient {
+            Recipient::Contact(id) => tx
+                .contacts()?
+                .into_iter()
+                .find(|contact| contact.id == *id)
+                .map_or_else(|| "a contact".to_owned(), |contact| contact.address),
+            // An alarm about an undeliverable alarm would never end.
+            Recipient::Maintainer(_) => return Ok(()),
+        };
+        let facts = NoticeFacts { reason: format!("{what}: {who}\n{why}"), ..NoticeFacts::default() };
+        self.insert_notice(tx, &claimed.embargo, NoticeKind::Alarm, None, &facts, now)?;
+        super::notices::reconcile(self, tx, &super::Actor::Server, now)?;
+        Ok(())
+    }
+}
+
+fn header(text: &str) -> Result<HeaderText, Refusal> {
+    text.parse().map_err(|error| Refusal::invalid("subject", error))
+}
+
+/// Who a copy goes to, if anybody may still be told.
+fn addressee(
+    tx: &mut Tx<'_>,
+    notice: &Notice,
+    recipient: &Recipient,
+    now: DateTime<Utc>,
+) -> Result<Option<Addressee>, Refusal> {
+    let (address, certificate) = match recipient {
+        Recipient::Maintainer(id) => match tx.maintainers()?.into_iter().find(|person| person.id == *id) {
+            Some(person) => (person.address, person.certificate),
+            None => return Ok(None),
+        },
+        Recipient::Contact(id) => {
+            let Some(contact) = tx.contacts()?.into_iter().find(|contact| contact.id == *id) else {
+                return Ok(None);
+            };
+            let Some(embargo) = tx.embargo(&notice.embargo)? else { return Ok(None) };
+            let member = tx.members(&embargo.project)?.iter().any(|member| member.id == contact.packager);
+            if !member || !tx.audience(&notice.embargo)?.contains(&contact.packager) {
+                return Ok(None);
+            }
+            (contact.address, contact.certificate)
+        }
+    };
+    let stored = tx.certificate(&certificate)?;
+    let (certificate, acceptance) = certificate_of(&stored)?;
+    let trouble = if stored.revoked_at.is_some() {
+        Some("this certificate was withdrawn".to_owned())
+    } else {
+        certificate.check(&acceptance, now).err().map(|trouble| trouble.to_string())
+    };
+    let address = address.parse().map_err(|error| Refusal::invalid("address", error))?;
+    Ok(Some(Addressee {
+        address,
+        certificate,
+        acceptance,
+        certificate_id: stored.id,
+        version: stored.version,
+        trouble,
+    }))
+}
+
+/// What a fate means for a copy's state.
+fn outcome(claimed: &Claimed, fate: Fate, now: DateTime<Utc>, jitter: u8) -> Outcome {
+    let later = retry_at(now, claimed.attempts, jitter);
+    let used_up = claimed.attempts + 1 >= MAX_ATTEMPTS;
+    let (state, not_before, reply, attempted) = match fate {
+        Fate::Accepted(reply) => (DeliveryState::Accepted, now, reply, true),
+        Fate::Refused(reply) => (DeliveryState::Failed, now, reply, true),
+        Fate::Deferred(reply) | Fate::NotSent(reply) if used_up => (DeliveryState::Failed, now, reply, true),
+        Fate::Deferred(reply) | Fate::NotSent(reply) => (DeliveryState::Pending, later, reply, true),
+        Fate::Uncertain(reply) if claimed.attempts + 1 >= MAX_UNCERTAIN => {
+            (DeliveryState::Failed, now, reply, true)
+        }
+        Fate::Uncertain(reply) => (DeliveryState::Uncertain, later, reply, true),
+        Fate::Superseded => {
+            (DeliveryState::Superseded, now, "what it said no longer holds".to_owned(), false)
+        }
+    };
+    Outcome { state, not_before, reply, attempted }
+}

@@ -1,0 +1,105 @@
+//! Founding an installation, and opening one.
+
+use super::{App, Refusal};
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::openpgp::{Acceptance, Certificate, ServerKey, SessionKey, armor, encrypt_to};
+use crate::store::{AuditEntry, Store};
+
+/// Founds an installation in an empty, migrated database: the roster's data key, and the server's own
+/// OpenPGP key for `address`.
+pub fn found(store: &Store, clock: &Clock, address: &str, practice: bool) -> Result<ServerKey, Refusal> {
+    let now = clock.now();
+    store.write_now(|tx| {
+        if tx.is_founded()? {
+            return Err(Refusal::rule("founded", "this database belongs to an installation already"));
+        }
+        tx.found(practice, now)?;
+        let label = if practice { format!("PRACTICE <{address}>") } else { format!("<{address}>") };
+        let key = ServerKey::generate(&label, now)
+            .map_err(|error| Refusal::Unavailable(format!("no server key could be made: {error}")))?;
+        let secret = key
+            .to_secret_bytes()
+            .map_err(|error| Refusal::Unavailable(format!("the server key could not be stored: {error}")))?;
+        tx.put_server_key(&secret, &key.certificate().to_bytes())?;
+        tx.audit(AuditEntry {
+            at: now,
+            actor: "operator".to_owned(),
+            action: "installation founded",
+            embargo: None,
+            object: key.fingerprint(),
+            detail: Vec::new(),
+        });
+        Ok(key)
+    })
+}
+
+/// The server's key, if the vault opens. Without it the server is public-only.
+pub fn load_server_key(store: &Store) -> Result<Option<ServerKey>, Refusal> {
+    let secret = store.read_now(|tx| {
+        tx.check_key()?;
+        tx.server_key()
+    })?;
+    secret
+        .map(|secret| {
+            ServerKey::from_bytes(&secret)
+                .map_err(|error| Refusal::Unavailable(format!("the server key is unusable: {error}")))
+        })
+        .transpose()
+}
+
+/// The recovery file: the key-encryption key, encrypted to one person.
+pub fn recovery_file(
+    kek_text: &str,
+    person: &Certificate,
+    server: &ServerKey,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<Vec<u8>, Refusal> {
+    let now = clock.now();
+    let text = format!(
+        "The key-encryption key of the embargod server {}.\n\
+         Put the next line into the file that [keys] kek_file names, mode 0400.\n{kek_text}",
+        server.fingerprint()
+    );
+    let key = SessionKey::from_random(entropy.bytes());
+    let message = encrypt_to(text.as_bytes(), person, &Acceptance::Strict, Some(server), &key, now)
+        .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
+    Ok(armor(&[], &message))
+}
+
+impl App {
+    /// The server's certificate, armored; public, and readable without any key.
+    pub async fn certificate(&self) -> Result<String, Refusal> {
+        let bytes = self
+            .store
+            .read(|tx| Ok::<_, Refusal>(tx.server_certificate()?))
+            .await?
+            .ok_or(Refusal::NotFound)?;
+        let certificate =
+            Certificate::parse(&bytes).map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        Ok(certificate.to_armored())
+    }
+
+    /// Why this server is not wholly ready; empty if it is.
+    pub async fn unready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let Some(reason) = self.store.vault().locked_reason() {
+            reasons.push(format!("the vault is locked: {reason}; only what is public is served"));
+        } else if self.server_key().is_err() {
+            reasons.push("there is no server key; only what is public is served".to_owned());
+        }
+        if self.parsers().is_stuck() {
+            reasons.push("the OpenPGP parsers are stuck; restart the server".to_owned());
+        }
+        let clock = self.clock.now();
+        match self.store.read(|tx| Ok::<_, Refusal>((tx.highest_instant()?, tx.shared_clock()?))).await {
+            Ok((highest, _)) if clock + chrono::Duration::seconds(120) < highest => {
+                reasons.push("the clock lies behind what the database has seen: lifts are held".to_owned());
+            }
+            Ok(_) => {}
+            Err(_) => reasons.push("the database cannot be reached".to_owned()),
+        }
+        reasons
+    }
+}

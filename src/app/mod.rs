@@ -1,0 +1,166 @@
+//! The use cases, by noun. Each reads the clock once, decides in the domain, and writes once.
+//!
+//! Nothing here speaks HTTP or opens a connection: what is to leave becomes rows, and the worker takes it
+//! from there. Whoever calls has been identified by `sessions` (a token) or `commands` (a signature); what
+//! they may do is judged here, in the transaction that does it.
+
+pub mod answers;
+pub mod commands;
+pub mod deliveries;
+pub mod embargoes;
+pub mod fixes;
+pub mod installation;
+pub mod lift;
+pub mod notices;
+pub mod refusal;
+pub mod reports;
+pub mod roster;
+pub mod schedule;
+pub mod sessions;
+mod texts;
+
+use std::sync::{Arc, RwLock};
+
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::domain::address::Address;
+use crate::domain::id::{ContactId, EmbargoId, MaintainerId, PackagerId};
+use crate::entropy::Entropy;
+use crate::openpgp::{Acceptance, Certificate, ParsePool, ServerKey};
+use crate::store::{AuditEntry, Store, StoreError, StoredCertificate};
+pub use refusal::Refusal;
+
+/// What the operator decided, as far as use cases care.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the server is reached, such as `https://embargo.example`, without a slash at the end.
+    pub base_url: String,
+    /// The neutral address that mail comes from.
+    pub from: Address,
+    /// What public ids begin with.
+    pub id_prefix: String,
+    /// Above this size fixes are fetched instead of attached, in bytes.
+    pub max_mail_bytes: usize,
+    /// Whether this installation is practice, for ever.
+    pub practice: bool,
+}
+
+/// The use cases, with what they need. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// What the operator decided.
+    pub settings: Arc<Settings>,
+    server_key: Arc<RwLock<Option<Arc<ServerKey>>>>,
+    parsers: Arc<ParsePool>,
+    wake: Arc<Notify>,
+}
+
+/// Who does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody at the server's own console.
+    Operator,
+    /// The server itself, because it was time.
+    Server,
+    /// A maintainer.
+    Maintainer(MaintainerId),
+    /// A packager's contact.
+    Contact {
+        /// The contact.
+        contact: ContactId,
+        /// Its organisation.
+        packager: PackagerId,
+    },
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Operator => formatter.write_str("operator"),
+            Self::Server => formatter.write_str("server"),
+            Self::Maintainer(id) => write!(formatter, "maintainer:{id}"),
+            Self::Contact { contact, .. } => write!(formatter, "contact:{contact}"),
+        }
+    }
+}
+
+impl App {
+    /// The use cases over these parts. Without a server key only what is public works.
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        entropy: Entropy,
+        settings: Settings,
+        server_key: Option<ServerKey>,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            store,
+            clock,
+            entropy,
+            settings: Arc::new(settings),
+            server_key: Arc::new(RwLock::new(server_key.map(Arc::new))),
+            parsers: Arc::new(ParsePool::start()?),
+            wake: Arc::new(Notify::new()),
+        })
+    }
+
+    /// The server's key, or the refusal that says why there is none.
+    pub fn server_key(&self) -> Result<Arc<ServerKey>, Refusal> {
+        let key = self.server_key.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        key.ok_or_else(|| {
+            Refusal::Unavailable(self.store.vault().locked_reason().unwrap_or("no server key").to_owned())
+        })
+    }
+
+    /// Resolves when something became due since the last call.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Tells the worker to look now.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The bounded pool in which foreign OpenPGP is parsed.
+    pub fn parsers(&self) -> &ParsePool {
+        &self.parsers
+    }
+}
+
+/// A stored certificate as `openpgp` takes it.
+pub(crate) fn certificate_of(stored: &StoredCertificate) -> Result<(Certificate, Acceptance), StoreError> {
+    let certificate = Certificate::parse(&stored.bytes)
+        .map_err(|_| StoreError::Corrupt { table: "certificates", id: stored.id.to_string() })?;
+    let acceptance = match stored.sha1_until {
+        Some(until) => Acceptance::Sha1Bindings { until },
+        None => Acceptance::Strict,
+    };
+    Ok((certificate, acceptance))
+}
+
+/// An audit entry about an embargo.
+fn entry(
+    now: chrono::DateTime<chrono::Utc>,
+    actor: &Actor,
+    action: &'static str,
+    embargo: &EmbargoId,
+    object: impl ToString,
+    detail: impl Into<Vec<u8>>,
+) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        actor: actor.to_string(),
+        action,
+        embargo: Some(embargo.clone()),
+        object: object.to_string(),
+        detail: detail.into(),
+    }
+}

@@ -1,0 +1,319 @@
+//! Notices: frozen, announced when due, and turned into deliveries by comparing what should be with what is.
+//!
+//! [`reconcile`] takes no input. Deliveries are (audience x what is currently to be known) minus what
+//! exists; that one rule covers the announcement, somebody who joins later, and a restart.
+
+use chrono::{DateTime, Utc};
+
+use super::commands::{Context, Done};
+use super::embargoes::needed;
+use super::{Actor, App, Refusal, entry};
+use crate::domain::dates::{judge, offers};
+use crate::domain::embargo::Stage;
+use crate::domain::fix::{Fix, compare};
+use crate::domain::id::{DeliveryId, EmbargoId, PackagerId, ReceiptCode};
+use crate::domain::instant::display_instant;
+use crate::domain::notice::{DeliveryState, NoticeKind};
+use crate::store::{
+    NewDelivery, Notice, NoticeFacts, Recipient, RevisionContent, RevisionFix, StoredEmbargo, StoredRevision,
+    Tx,
+};
+
+impl Context<'_> {
+    pub(super) fn send(
+        &self,
+        tx: &mut Tx<'_>,
+        id: EmbargoId,
+        reason: String,
+        at_once: bool,
+    ) -> Result<Done, Refusal> {
+        let mut case = self.live(tx, &id)?;
+        let project = tx.project(&case.embargo.project)?;
+        let missing = super::reports::missing(tx, &case)?;
+        if !missing.is_empty() {
+            let cures = missing.iter().map(crate::domain::case::Missing::cure).collect::<Vec<_>>().join("; ");
+            return Err(Refusal::rule("incomplete", format!("this cannot be sent yet; it lacks: {cures}")));
+        }
+        let announced = case.embargo.stage.is_announced();
+        let reason = if announced { needed(reason, "a new revision")? } else { reason };
+        if let Stage::Scheduled { schedule, .. } = &case.embargo.stage {
+            let verdict = judge(&project.policy, self.now, schedule.lifts_at);
+            if !verdict.legal {
+                let next = offers(&project.policy, self.now, 1)
+                    .first()
+                    .map(|offer| display_instant(offer.lifts_at, project.policy.zone))
+                    .unwrap_or_default();
+                let why = verdict.refusal().unwrap_or_default();
+                return Err(Refusal::rule("date", format!("{why}; the next legal date is {next}")));
+            }
+        }
+        let number = self.freeze(tx, &case, reason)?;
+        let before = case.embargo.stage.clone();
+        case.embargo.stage = case.embargo.stage.freeze(number, at_once, self.now)?;
+        tx.save_embargo(&mut case.embargo, &case.content)?;
+        let mut remarks = Vec::new();
+        match (&before, &case.embargo.stage) {
+            (Stage::Scheduled { .. }, Stage::Announced { .. }) => {
+                self.app.insert_notice(
+                    tx,
+                    &id,
+                    NoticeKind::Announcement,
+                    Some(number),
+                    &NoticeFacts::default(),
+                    self.now,
+                )?;
+            }
+            (_, Stage::Announced { .. }) => {
+                tx.supersede_notices(
+                    &id,
+                    &[NoticeKind::Announcement, NoticeKind::Revision, NoticeKind::NewDate],
+                    self.now,
+                )?;
+                self.app.insert_notice(
+                    tx,
+                    &id,
+                    NoticeKind::Revision,
+                    Some(number),
+                    &NoticeFacts::default(),
+                    self.now,
+                )?;
+            }
+            (_, Stage::Scheduled { schedule, .. }) => {
+                let due = display_instant(schedule.notice_at, project.policy.zone);
+                remarks.push(format!("revision {number} is frozen and leaves by itself at {due}"));
+            }
+            _ => {}
+        }
+        reconcile(self.app, tx, &self.actor, self.now)?;
+        Ok(Done { remarks, ..id.into() })
+    }
+
+    /// Freezes the working set as the next revision.
+    pub(super) fn freeze(
+        &self,
+        tx: &mut Tx<'_>,
+        case: &StoredEmbargo,
+        reason: String,
+    ) -> Result<u32, Refusal> {
+        let id = &case.embargo.id;
+        let number = tx.next_revision(id)?;
+        let fixes = tx.working_set(id)?;
+        let differences = match number {
+            1 => String::new(),
+            _ => differences(tx, id, number - 1)?,
+        };
+        let code = ReceiptCode::from_random(self.app.entropy.bytes());
+        let revision = StoredRevision {
+            number,
+            content: RevisionContent {
+                case: case.content.clone(),
+                reason,
+                differences,
+                receipt_code: code.to_string(),
+                fixes: fixes
+                    .iter()
+                    .map(|fix| RevisionFix { id: fix.id.to_string(), branch: fix.content.branch.clone() })
+                    .collect(),
+            },
+            frozen_at: self.now,
+        };
+        tx.insert_revision(id, &revision)?;
+        Ok(number)
+    }
+}
+
+/// How the working set differs from revision `number`, branch by branch.
+fn differences(tx: &mut Tx<'_>, embargo: &EmbargoId, number: u32) -> Result<String, Refusal> {
+    let before = tx.fixes_of(embargo, number)?;
+    let after = tx.working_set(embargo)?;
+    let mut text = String::new();
+    let parse = |tx: &mut Tx<'_>, id: &crate::domain::id::FixId| -> Result<Fix, Refusal> {
+        Fix::parse(tx.fix_bytes(embargo, id)?.to_vec()).map_err(|error| Refusal::invalid(error.code(), error))
+    };
+    for fix in &after {
+        let branch = &fix.content.branch;
+        let section = match before.iter().find(|old| old.content.branch == *branch) {
+            None => "new\n".to_owned(),
+            Some(old) if old.id == fix.id || old.content.sha256 == fix.content.sha256 => {
+                "unchanged\n".to_owned()
+            }
+            Some(old) => compare(&parse(tx, &old.id)?, &parse(tx, &fix.id)?).to_string(),
+        };
+        text.push_str(&format!("branch {branch}: {section}\n"));
+    }
+    for old in &before {
+        if !after.iter().any(|fix| fix.content.branch == old.content.branch) {
+            text.push_str(&format!("branch {}: withdrawn\n", old.content.branch));
+        }
+    }
+    Ok(text)
+}
+
+impl App {
+    /// Announces what is frozen and due, raises an alarm for what is due and not frozen, and inserts the
+    /// deliveries that are missing. Says whether anything changed.
+    pub async fn reconcile_notices(&self) -> Result<bool, Refusal> {
+        let app = self.clone();
+        let now = self.clock.now();
+        // Most looks find nothing: those need no write lock.
+        let idle = self.store.read(move |tx| Ok::<_, Refusal>(due(tx, now)?.is_empty())).await?;
+        if idle {
+            return Ok(false);
+        }
+        self.store.write(move |tx| reconcile(&app, tx, &Actor::Server, app.clock.now())).await
+    }
+}
+
+/// What is missing, if anything: announcements, alarms, deliveries, unblocked copies.
+fn due(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
+    let mut work = Vec::new();
+    let current = tx.current_notices()?;
+    for embargo in tx.due_notices(now)? {
+        match &embargo.stage {
+            Stage::Scheduled { frozen: Some(number), .. } => work.push(Work::Announce(embargo.id, *number)),
+            _ if !current
+                .iter()
+                .any(|notice| notice.embargo == embargo.id && notice.kind == NoticeKind::Alarm) =>
+            {
+                work.push(Work::Overdue(embargo.id));
+            }
+            _ => {}
+        }
+    }
+    let contacts = tx.contacts()?;
+    for notice in &current {
+        let Some(embargo) = tx.embargo(&notice.embargo)? else { continue };
+        let existing = tx.recipients_of(&notice.id)?;
+        let mut add = |recipient: Recipient, packager: Option<PackagerId>| {
+            if !existing.contains(&recipient) {
+                work.push(Work::Deliver(Box::new(notice.clone()), recipient, packager));
+            }
+        };
+        if notice.kind == NoticeKind::Alarm {
+            for person in tx.maintainers_of(&embargo.project)? {
+                add(Recipient::Maintainer(person.id), None);
+            }
+            continue;
+        }
+        let members = tx.members(&embargo.project)?;
+        let mut audience = tx.audience(&notice.embargo)?;
+        audience.retain(|packager| members.iter().any(|member| member.id == *packager));
+        if notice.kind == NoticeKind::Cancelled {
+            let told = told(tx, &notice.embargo)?;
+            audience.retain(|packager| told.contains(packager));
+        }
+        for contact in &contacts {
+            let meant = notice.facts.only.as_ref().is_none_or(|only| only == contact.id.as_str());
+            if meant && audience.contains(&contact.packager) {
+                add(Recipient::Contact(contact.id.clone()), Some(contact.packager.clone()));
+            }
+        }
+    }
+    for (_, delivery) in tx.blocked_deliveries()? {
+        if delivery.current && usable(tx, &delivery.recipient, now)? {
+            work.push(Work::Unblock(delivery.id));
+        }
+    }
+    Ok(work)
+}
+
+/// One thing that is missing.
+enum Work {
+    Announce(EmbargoId, u32),
+    Overdue(EmbargoId),
+    Deliver(Box<Notice>, Recipient, Option<PackagerId>),
+    Unblock(DeliveryId),
+}
+
+/// Inserts what is missing; running it twice does what running it once did.
+pub(super) fn reconcile(
+    app: &App,
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    now: DateTime<Utc>,
+) -> Result<bool, Refusal> {
+    let mut changed = false;
+    loop {
+        let work = due(tx, now)?;
+        if work.is_empty() {
+            return Ok(changed);
+        }
+        changed = true;
+        for item in work {
+            match item {
+                Work::Announce(id, number) => {
+                    let Some(mut case) = tx.embargo_with_content(&id)? else { continue };
+                    case.embargo.stage = case.embargo.stage.announce(now)?;
+                    tx.save_embargo(&mut case.embargo, &case.content)?;
+                    app.insert_notice(
+                        tx,
+                        &id,
+                        NoticeKind::Announcement,
+                        Some(number),
+                        &NoticeFacts::default(),
+                        now,
+                    )?;
+                    tx.audit(entry(now, actor, "announced", &id, &id, Vec::new()));
+                }
+                Work::Overdue(id) => {
+                    let facts = NoticeFacts {
+                        reason:
+                            "The notice to packagers is due, and nothing is frozen to be sent. Send it now \
+                                 (embargoctl send), or choose a later date (embargoctl schedule)."
+                                .to_owned(),
+                        ..NoticeFacts::default()
+                    };
+                    app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, now)?;
+                }
+                Work::Deliver(notice, recipient, packager) => {
+                    let new = NewDelivery {
+                        id: DeliveryId::from_random(app.entropy.bytes()),
+                        notice: notice.id.clone(),
+                        embargo: notice.embargo.clone(),
+                        recipient,
+                        packager,
+                    };
+                    tx.insert_delivery(&new, now)?;
+                }
+                Work::Unblock(id) => tx.unblock_delivery(&id, now)?,
+            }
+        }
+    }
+}
+
+/// The packagers who were told something with content, or may have been.
+fn told(tx: &mut Tx<'_>, embargo: &EmbargoId) -> Result<Vec<PackagerId>, Refusal> {
+    Ok(tx
+        .deliveries_of(embargo)?
+        .into_iter()
+        .filter(|copy| copy.kind.carries_revision())
+        .filter(|copy| {
+            matches!(copy.state, DeliveryState::Accepted | DeliveryState::Uncertain | DeliveryState::Leased)
+                || copy.attempts > 0
+        })
+        .filter_map(|copy| copy.packager)
+        .collect())
+}
+
+/// Whether something can be encrypted to a recipient now.
+fn usable(tx: &mut Tx<'_>, recipient: &Recipient, now: DateTime<Utc>) -> Result<bool, Refusal> {
+    let certificate = match recipient {
+        Recipient::Contact(id) => {
+            tx.contacts()?.into_iter().find(|contact| contact.id == *id).map(|contact| contact.certificate)
+        }
+        Recipient::Maintainer(id) => {
+            tx.maintainers()?.into_iter().find(|person| person.id == *id).map(|person| person.certificate)
+        }
+    };
+    let Some(certificate) = certificate else { return Ok(false) };
+    let stored = tx.certificate(&certificate)?;
+    let (certificate, acceptance) = super::certificate_of(&stored)?;
+    Ok(stored.revoked_at.is_none() && certificate.check(&acceptance, now).is_ok())
+}
+
+/// Ends everything that was to be told about an embargo.
+pub(super) fn supersede_all(tx: &mut Tx<'_>, embargo: &EmbargoId, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let kinds: Vec<NoticeKind> =
+        NoticeKind::ALL.iter().copied().filter(|kind| *kind != NoticeKind::Alarm).collect();
+    Ok(tx.supersede_notices(embargo, &kinds, now)?)
+}

@@ -1,0 +1,183 @@
+//! The operator's bootstrap: projects, maintainers and packagers, added at the server's own console.
+//! Each is written to the audit log as the operator's.
+
+use chrono::{DateTime, Utc};
+
+use super::Refusal;
+use crate::clock::Clock;
+use crate::domain::address::Address;
+use crate::domain::id::{CertificateId, ContactId, MaintainerId, PackagerId, ProjectId};
+use crate::domain::policy::Policy;
+use crate::entropy::Entropy;
+use crate::openpgp::{Acceptance, Certificate};
+use crate::store::{AuditEntry, Contact, Maintainer, Packager, Project, Store, Tx};
+
+/// What the operator's commands need.
+pub struct Operator<'a> {
+    /// The database.
+    pub store: &'a Store,
+    /// The time.
+    pub clock: &'a Clock,
+    /// Randomness.
+    pub entropy: &'a Entropy,
+}
+
+/// A packager that is to be added.
+#[derive(Clone, Debug)]
+pub struct NewPackager<'a> {
+    /// Its short name.
+    pub slug: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Where its mail goes.
+    pub address: &'a str,
+    /// Its contact's certificate, armored or binary.
+    pub certificate: &'a [u8],
+    /// Until when SHA-1 self-signatures are tolerated, if they are.
+    pub sha1_until: Option<DateTime<Utc>>,
+    /// The projects it is approved for.
+    pub projects: &'a [String],
+}
+
+impl Operator<'_> {
+    /// Adds a project with its policy.
+    pub fn add_project(&self, slug: &str, name: &str, policy: Policy) -> Result<(), Refusal> {
+        check_slug(slug)?;
+        policy.validate().map_err(|error| Refusal::invalid("policy", error))?;
+        let now = self.clock.now();
+        let id = ProjectId::from_random(self.entropy.bytes());
+        self.store.write_now(|tx| {
+            if tx.projects()?.iter().any(|project| project.slug == slug) {
+                return Err(Refusal::rule("exists", "there is a project of this name already"));
+            }
+            let project = Project { id, slug: slug.to_owned(), name: name.to_owned(), policy };
+            tx.insert_project(&project, now)?;
+            tx.audit(operator(now, "project added", project.id.as_str()));
+            Ok(())
+        })
+    }
+
+    /// Adds a maintainer to a project; the person's name and address come from the certificate.
+    pub fn add_maintainer(&self, project: &str, certificate: &[u8]) -> Result<String, Refusal> {
+        let now = self.clock.now();
+        let certificate = usable(certificate, None, now)?;
+        let address = certificate.addresses().into_iter().next().ok_or_else(|| {
+            Refusal::invalid("no-address", "the certificate names no mail address; add a user id with one")
+        })?;
+        let name = certificate.user_ids().into_iter().next().unwrap_or_else(|| address.clone());
+        let name = name.split('<').next().unwrap_or_default().trim().to_owned();
+        self.store.write_now(|tx| {
+            let project = find_project(tx, project)?;
+            let stored = self.put_certificate(tx, &certificate, None, now)?;
+            let known = tx.maintainers()?.into_iter().find(|person| person.certificate == stored);
+            let id = match known {
+                Some(person) => person.id,
+                None => {
+                    let id = MaintainerId::from_random(self.entropy.bytes());
+                    let name = if name.is_empty() { address.clone() } else { name.clone() };
+                    tx.insert_maintainer(
+                        &Maintainer { id: id.clone(), certificate: stored, name, address: address.clone() },
+                        now,
+                    )?;
+                    id
+                }
+            };
+            tx.join_project(&project.id, &id, now)?;
+            tx.audit(operator(now, "maintainer added", id.as_str()));
+            Ok(certificate.fingerprint())
+        })
+    }
+
+    /// Adds a packager with one contact, and approves it for projects.
+    pub fn add_packager(&self, new: &NewPackager<'_>) -> Result<(), Refusal> {
+        check_slug(new.slug)?;
+        let now = self.clock.now();
+        let address: Address = new.address.parse().map_err(|error| Refusal::invalid("address", error))?;
+        let certificate = usable(new.certificate, new.sha1_until, now)?;
+        self.store.write_now(|tx| {
+            let projects =
+                new.projects.iter().map(|slug| find_project(tx, slug)).collect::<Result<Vec<_>, _>>()?;
+            let stored = self.put_certificate(tx, &certificate, new.sha1_until, now)?;
+            if tx.contact_by_certificate(&stored)?.is_some() {
+                return Err(Refusal::rule("exists", "this certificate belongs to a contact already"));
+            }
+            let known = tx.packagers()?.into_iter().find(|packager| packager.slug == new.slug);
+            let packager = match known {
+                Some(packager) => packager,
+                None => {
+                    let packager = Packager {
+                        id: PackagerId::from_random(self.entropy.bytes()),
+                        slug: new.slug.to_owned(),
+                        name: new.name.to_owned(),
+                    };
+                    tx.insert_packager(&packager, now)?;
+                    packager
+                }
+            };
+            let contact = Contact {
+                id: ContactId::from_random(self.entropy.bytes()),
+                packager: packager.id.clone(),
+                certificate: stored,
+                address: address.to_string(),
+            };
+            tx.insert_contact(&contact, now)?;
+            for project in projects {
+                tx.approve(&project.id, &packager.id, now)?;
+            }
+            tx.audit(operator(now, "packager added", packager.id.as_str()));
+            Ok(())
+        })
+    }
+
+    fn put_certificate(
+        &self,
+        tx: &mut Tx<'_>,
+        certificate: &Certificate,
+        sha1_until: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<CertificateId, Refusal> {
+        let id = CertificateId::from_random(self.entropy.bytes());
+        Ok(tx.put_certificate(&id, &certificate.fingerprint(), &certificate.to_bytes(), sha1_until, now)?)
+    }
+}
+
+fn usable(
+    bytes: &[u8],
+    sha1_until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Certificate, Refusal> {
+    let certificate = Certificate::parse(bytes).map_err(|error| Refusal::invalid(error.code(), error))?;
+    let acceptance = sha1_until.map_or(Acceptance::Strict, |until| Acceptance::Sha1Bindings { until });
+    certificate.check(&acceptance, now).map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
+    Ok(certificate)
+}
+
+fn find_project(tx: &mut Tx<'_>, slug: &str) -> Result<Project, Refusal> {
+    let projects = tx.projects()?;
+    let known = projects.iter().map(|project| project.slug.as_str()).collect::<Vec<_>>().join(", ");
+    projects.into_iter().find(|project| project.slug == slug).ok_or_else(|| {
+        Refusal::invalid("project", format!("there is no project {slug:?}; there are: {known}"))
+    })
+}
+
+fn check_slug(slug: &str) -> Result<(), Refusal> {
+    let right = (1..=40).contains(&slug.len())
+        && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !slug.starts_with('-');
+    if right {
+        Ok(())
+    } else {
+        Err(Refusal::invalid("short-name", "a short name has 1 to 40 of the characters a-z 0-9 and -"))
+    }
+}
+
+fn operator(now: DateTime<Utc>, action: &'static str, object: &str) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        actor: "operator".to_owned(),
+        action,
+        embargo: None,
+        object: object.to_owned(),
+        detail: Vec::new(),
+    }
+}

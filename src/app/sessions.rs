@@ -1,0 +1,261 @@
+//! Login: a challenge encrypted to a certificate, a token for who opened it, and who a token stands for.
+//!
+//! Every certificate gets a challenge, so nothing reveals which are registered. The token is minted only
+//! if the primary key is registered. The posted certificate is merged into the stored one: an extended
+//! expiry counts at once, and so does a revocation made by its owner.
+
+use chrono::Duration;
+use sha2::{Digest as _, Sha256};
+
+use super::{Actor, App, Refusal, certificate_of};
+use crate::domain::id::{CertificateId, TokenId};
+use crate::openpgp::{Acceptance, Certificate, Challenge, SessionKey, encrypt_to};
+use crate::store::{AuditEntry, NewToken, StoreError, TokenKind, TokenOwner, Tx};
+
+/// How long a challenge can be answered.
+const CHALLENGE_LIVES: Duration = Duration::minutes(5);
+/// How long a token counts.
+const TOKEN_LIVES: Duration = Duration::days(90);
+/// How long a page session counts.
+const SESSION_LIVES: Duration = Duration::hours(8);
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+impl App {
+    /// Encrypts a challenge to a posted certificate, known or not.
+    pub async fn challenge(&self, posted: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        let now = self.clock.now();
+        let challenge = Challenge {
+            origin: self.settings.base_url.clone(),
+            nonce: self.entropy.bytes(),
+            expires: now + CHALLENGE_LIVES,
+        };
+        let session_key = SessionKey::from_random(self.entropy.bytes());
+        let text = challenge.print();
+        // SHA-1 self-signatures are tolerated here: whether they are for this certificate is decided when
+        // the challenge comes back, and until then nobody must learn whether it is registered.
+        let lenient = Acceptance::Sha1Bindings { until: now + CHALLENGE_LIVES };
+        let (certificate, message) = self
+            .parsers
+            .run(move || {
+                let certificate =
+                    Certificate::parse(&posted).map_err(|error| Refusal::invalid(error.code(), error))?;
+                let message = encrypt_to(text.as_bytes(), &certificate, &lenient, None, &session_key, now)
+                    .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
+                Ok::<_, Refusal>((certificate, message))
+            })
+            .await??;
+        let nonce_hash = hash(&challenge.nonce);
+        self.store
+            .write(move |tx| {
+                let bytes = certificate.to_bytes();
+                tx.insert_challenge(&nonce_hash, &certificate.fingerprint(), &bytes, challenge.expires, now)
+            })
+            .await?;
+        Ok(message)
+    }
+
+    /// Mints a token for who opened a challenge.
+    pub async fn token(&self, answer: &[u8], kind: TokenKind) -> Result<String, Refusal> {
+        let now = self.clock.now();
+        let challenge =
+            Challenge::parse(answer).map_err(|error| Refusal::invalid("challenge-answer", error))?;
+        if challenge.origin != self.settings.base_url {
+            return Err(Refusal::invalid(
+                "challenge-origin",
+                "this answers a challenge of another server; ask this one for a challenge of its own",
+            ));
+        }
+        let nonce_hash = hash(&challenge.nonce);
+        let token_bytes = self.entropy.bytes();
+        let id = TokenId::from_random(self.entropy.bytes());
+        let new_id = CertificateId::from_random(self.entropy.bytes());
+        self.store
+            .write(move |tx| {
+                let Some(posted) = tx.use_challenge(&nonce_hash, now)? else { return Ok(Err(LATE)) };
+                let Ok(posted) = Certificate::parse(&posted.bytes) else { return Ok(Err(UNKNOWN)) };
+                let fingerprint = posted.fingerprint();
+                let Some(stored) = tx.certificate_by_fingerprint(&fingerprint)? else {
+                    return Ok(Err(UNKNOWN));
+                };
+                if stored.revoked_at.is_some() {
+                    return Ok(Err(UNKNOWN));
+                }
+                let (known, acceptance) = certificate_of(&stored)?;
+                let Ok(merged) = known.clone().merge(posted) else { return Ok(Err(UNKNOWN)) };
+                if merged.to_bytes() != known.to_bytes() {
+                    tx.put_certificate(&new_id, &fingerprint, &merged.to_bytes(), None, now)?;
+                }
+                if merged.check(&acceptance, now).is_err() {
+                    return Ok(Err(UNUSABLE));
+                }
+                let Some((owner, actor)) = owner_of(tx, &stored.id)? else { return Ok(Err(UNKNOWN)) };
+                let (letter, scopes) = match owner {
+                    TokenOwner::Maintainer(_) => ('m', "embargo:read"),
+                    TokenOwner::Contact(_) => ('p', "notice:read patch:read ack:write schedule:read"),
+                };
+                let text = token_text(letter, &token_bytes);
+                tx.insert_token(
+                    &NewToken {
+                        id: id.clone(),
+                        hash: hash(text.as_bytes()),
+                        kind,
+                        owner,
+                        scopes: scopes.to_owned(),
+                        last_four: text[text.len() - 4..].to_owned(),
+                        expires_at: now
+                            + if kind == TokenKind::Session { SESSION_LIVES } else { TOKEN_LIVES },
+                    },
+                    now,
+                )?;
+                tx.audit(AuditEntry {
+                    at: now,
+                    actor: actor.to_string(),
+                    action: "token minted",
+                    embargo: None,
+                    object: id.to_string(),
+                    detail: Vec::new(),
+                });
+                Ok(Ok(text))
+            })
+            .await
+            .map_err(|error: StoreError| Refusal::from(error))?
+            .map_err(Refusal::Unauthorised)
+    }
+
+    /// Ends the token itself.
+    pub async fn revoke(&self, token: &str, kind: TokenKind) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let hash = hash(token.as_bytes());
+        self.store
+            .write(move |tx| {
+                let Some(token) = tx.token(&hash, kind, now)? else { return Ok(()) };
+                tx.revoke_token(&token.id, now)?;
+                tx.audit(AuditEntry {
+                    at: now,
+                    actor: owner_name(&token.owner),
+                    action: "token revoked",
+                    embargo: None,
+                    object: token.id.to_string(),
+                    detail: Vec::new(),
+                });
+                Ok::<_, Refusal>(())
+            })
+            .await
+    }
+}
+
+const LATE: &str =
+    "the challenge was used before, is older than five minutes, or was never given: ask for a new one";
+const UNKNOWN: &str = "this certificate belongs to no maintainer and no packager's contact of this server; \
+                       ask a maintainer of the project to have it registered";
+const UNUSABLE: &str =
+    "this certificate can no longer be encrypted to; renew it and log in with the renewed one";
+
+fn owner_name(owner: &TokenOwner) -> String {
+    match owner {
+        TokenOwner::Maintainer(id) => format!("maintainer:{id}"),
+        TokenOwner::Contact(id) => format!("contact:{id}"),
+    }
+}
+
+/// The person a certificate belongs to.
+fn owner_of(tx: &mut Tx<'_>, certificate: &CertificateId) -> Result<Option<(TokenOwner, Actor)>, StoreError> {
+    if let Some(person) = tx.maintainers()?.into_iter().find(|person| person.certificate == *certificate) {
+        return Ok(Some((TokenOwner::Maintainer(person.id.clone()), Actor::Maintainer(person.id))));
+    }
+    Ok(tx.contact_by_certificate(certificate)?.map(|contact| {
+        let actor = Actor::Contact { contact: contact.id.clone(), packager: contact.packager };
+        (TokenOwner::Contact(contact.id), actor)
+    }))
+}
+
+/// Who a token stands for, judged in the transaction that uses it: an ended token, a removed person, a
+/// revoked or expired certificate act at once.
+pub(super) fn bearer(
+    tx: &mut Tx<'_>,
+    token: &str,
+    kind: TokenKind,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Bearer, Refusal> {
+    let refused = || Refusal::Unauthorised("this token is unknown, expired or revoked: log in again");
+    if !well_formed(token) {
+        return Err(refused());
+    }
+    let found = tx.token(&hash(token.as_bytes()), kind, now)?.ok_or_else(refused)?;
+    let (certificate, actor) = match &found.owner {
+        TokenOwner::Maintainer(id) => {
+            let person = tx.maintainers()?.into_iter().find(|person| person.id == *id).ok_or_else(refused)?;
+            (person.certificate, Actor::Maintainer(person.id))
+        }
+        TokenOwner::Contact(id) => {
+            let contact = tx.contacts()?.into_iter().find(|contact| contact.id == *id).ok_or_else(refused)?;
+            (contact.certificate, Actor::Contact { contact: contact.id, packager: contact.packager })
+        }
+    };
+    let stored = tx.certificate(&certificate)?;
+    let (certificate, acceptance) = certificate_of(&stored)?;
+    if stored.revoked_at.is_some() || certificate.check(&acceptance, now).is_err() {
+        return Err(Refusal::Unauthorised(UNUSABLE));
+    }
+    Ok(Bearer {
+        actor,
+        certificate,
+        acceptance,
+        certificate_id: stored.id,
+        certificate_version: stored.version,
+    })
+}
+
+/// Somebody who showed a live token.
+pub(super) struct Bearer {
+    pub actor: Actor,
+    pub certificate: Certificate,
+    pub acceptance: Acceptance,
+    pub certificate_id: CertificateId,
+    pub certificate_version: i64,
+}
+
+/// The armored form of a challenge, for whoever decrypts by hand.
+pub fn armored(message: &[u8]) -> Vec<u8> {
+    crate::openpgp::armor(&[], message)
+}
+
+fn hash(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes).to_vec()
+}
+
+/// `emb_p_` or `emb_m_`, 30 random letters and digits, and six that check them.
+fn token_text(letter: char, random: &[u8; 30]) -> String {
+    let body: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 62)])).collect();
+    let head = format!("emb_{letter}_{body}");
+    let check = checksum(&head);
+    format!("{head}{check}")
+}
+
+fn checksum(head: &str) -> String {
+    let digest = Sha256::digest(head.as_bytes());
+    digest.iter().take(6).map(|byte| char::from(ALPHABET[usize::from(byte % 62)])).collect()
+}
+
+/// Whether a text can be a token at all; typos are caught without asking the database.
+fn well_formed(token: &str) -> bool {
+    token.is_ascii()
+        && token.len() == 42
+        && token.starts_with("emb_")
+        && checksum(&token[..36]) == token[36..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_token_is_known_without_a_look_up() {
+        let token = token_text('p', &[17; 30]);
+        assert!(well_formed(&token));
+        assert!(!well_formed(&token.replace("emb_p_", "emb_m_")));
+        assert!(!well_formed(&token[..41]));
+        assert!(!well_formed("ümb"));
+    }
+}

@@ -1,0 +1,3 @@
+//! The server and its operator's commands.
+
+fn main() {}

@@ -1,0 +1,54 @@
+//! Login: a certificate in, a challenge out; the opened challenge in, a token out.
+
+use actix_web::{HttpResponse, post, web};
+
+use super::super::problem::{self, Problem};
+use super::super::{MAX_BODY, Parts};
+use crate::store::TokenKind;
+use crate::wire;
+
+/// Asks for a challenge. The body is the caller's OpenPGP certificate, armored or binary; the answer is an
+/// OpenPGP message to it. Every certificate that can be encrypted to gets one, registered or not.
+#[utoipa::path(
+    tag = "login",
+    request_body(content = String, content_type = "application/pgp-keys"),
+    responses(
+        (status = 200, description = "An armored OpenPGP message holding the challenge", body = String, content_type = "application/pgp-encrypted"),
+        (status = 400, description = "No certificate, or one that cannot be encrypted to", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Over 1 MiB", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+#[post("/api/v1/challenges")]
+pub(crate) async fn challenge(
+    parts: web::Data<Parts>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let body = body(payload).await?;
+    let message = parts.app.challenge(body).await?;
+    Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(crate::http::armored(&message)))
+}
+
+/// Trades an opened challenge for a token. The body is the challenge's text, as it was decrypted.
+#[utoipa::path(
+    tag = "login",
+    request_body(content = String, content_type = "text/plain"),
+    responses(
+        (status = 200, description = "A token for `Authorization: Bearer …`", body = String, content_type = "text/plain"),
+        (status = 400, description = "No challenge of this server", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A used or late challenge, or a certificate that nobody registered", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+#[post("/api/v1/tokens")]
+pub(crate) async fn token(parts: web::Data<Parts>, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let body = body(payload).await?;
+    let token = parts.app.token(&body, TokenKind::Api).await?;
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(format!("{token}\n")))
+}
+
+async fn body(payload: web::Payload) -> Result<Vec<u8>, Problem> {
+    let bytes = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| problem::too_large())?;
+    bytes.map(|bytes| bytes.to_vec()).map_err(|_| Problem::body("the body broke off; send it again"))
+}

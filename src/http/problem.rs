@@ -1,0 +1,145 @@
+//! Refusals as problems (RFC 9457). A forbidden thing and an absent one give the same bytes.
+
+use actix_web::error::{JsonPayloadError, QueryPayloadError, UrlencodedError};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+
+use crate::app::Refusal;
+use crate::store::StoreError;
+use crate::wire;
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { status, code, title, detail: detail.into() }
+    }
+
+    /// A body that does not have the expected shape.
+    pub(super) fn body(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "body", "The request cannot be read", detail)
+    }
+
+    pub(super) fn parts(&self) -> (u16, &'static str, &str) {
+        (self.status.as_u16(), self.title, &self.detail)
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.code)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        let (status, code, title) = match &refusal {
+            Refusal::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Refusal::Unauthorised(_) => (StatusCode::UNAUTHORIZED, "unauthorised", "Log in first"),
+            Refusal::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Refusal::Invalid { code, .. } => (StatusCode::BAD_REQUEST, *code, "The request is not right"),
+            Refusal::Rule { code, .. } => (StatusCode::CONFLICT, *code, "A rule forbids it"),
+            Refusal::Stale(_) => {
+                (StatusCode::PRECONDITION_FAILED, "changed-meanwhile", "It was changed meanwhile")
+            }
+            Refusal::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "The key was used before"),
+            Refusal::Store(StoreError::Conflict) => {
+                (StatusCode::CONFLICT, "changed-meanwhile", "It was changed meanwhile")
+            }
+            Refusal::Unavailable(reason) => {
+                tracing::warn!("unavailable: {reason}");
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now")
+            }
+            Refusal::Store(error) => {
+                tracing::error!("the store failed: {error}");
+                let detail = "the server failed; nothing was changed. Try again, or tell its operator";
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server failed", detail);
+            }
+        };
+        Self { status, code, title, detail }
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let body = wire::Problem {
+            kind: format!("urn:embargod:problem:{}", self.code),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+        };
+        let mut response = HttpResponse::build(self.status);
+        response.content_type(wire::PROBLEM);
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"embargod\""),
+            ));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("10")));
+        }
+        response.json(body)
+    }
+}
+
+/// Every address that does not exist.
+pub(super) async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Refusal::NotFound.into())
+}
+
+const SHAPE: &str = "the body does not have the expected shape; /openapi.json describes it";
+
+pub(super) fn json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
+    match error {
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            too_large().into()
+        }
+        JsonPayloadError::ContentType => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+            "Another media type is expected",
+            "send Content-Type: application/json",
+        )
+        .into(),
+        _ => Problem::body(SHAPE).into(),
+    }
+}
+
+pub(super) fn form(error: UrlencodedError, _: &HttpRequest) -> actix_web::Error {
+    match error {
+        UrlencodedError::Overflow { .. } => too_large().into(),
+        _ => Problem::body(SHAPE).into(),
+    }
+}
+
+pub(super) fn query(_: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
+    Problem::body("the query is not understood; /openapi.json lists what is").into()
+}
+
+pub(super) fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-large",
+        "Too large",
+        "certificates have at most 1 MiB, fixes at most 10 MiB",
+    )
+}

@@ -1,0 +1,150 @@
+//! The loop that makes due things happen. It decides nothing: reconcilers and the lift are use cases,
+//! the relay is `outbound`; the worker wakes, calls them in turn, and carries messages between the two.
+//!
+//! Every replica runs one; there is no leader. It wakes when something changed, when something becomes
+//! due, and once a second on top, so a lost wake-up costs a second and nothing else. What is due is kept
+//! in one place, the embargo's row; nothing here computes a lift.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, Utc};
+use tokio::sync::watch;
+
+use crate::app::deliveries::{Fate, Outgoing};
+use crate::app::{App, Refusal};
+use crate::outbound::Outcome;
+use crate::outbound::pool::{Item, RelayPool};
+
+/// How long the worker sleeps at most on the system's clock.
+const LONGEST_SLEEP: Duration = Duration::seconds(1);
+/// How long it rests after a failure.
+const REST: Duration = Duration::seconds(5);
+
+/// A worker of one replica.
+pub struct Worker {
+    app: App,
+    relay: Arc<RelayPool>,
+    name: String,
+}
+
+/// What one look did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Advisories that became public.
+    pub lifted: Vec<String>,
+    /// Messages that were handed to the relay, or tried to be.
+    pub sent: usize,
+    /// Whether something else changed.
+    pub changed: bool,
+}
+
+impl Done {
+    fn is_idle(&self) -> bool {
+        self.lifted.is_empty() && self.sent == 0 && !self.changed
+    }
+}
+
+impl Worker {
+    /// A worker over these parts.
+    pub fn new(app: App, relay: Arc<RelayPool>) -> Self {
+        let id: [u8; 26] = app.entropy.bytes();
+        let name = crate::domain::id::DeliveryId::from_random(id).to_string();
+        Self { app, relay, name }
+    }
+
+    /// One look at everything: lifts first, then what is to be told, then what is to be sent.
+    pub async fn look(&self) -> Result<Done, Refusal> {
+        let lifted = self.app.lift_due().await?;
+        let changed = self.app.reconcile_notices().await?;
+        let sent = self.deliver().await?;
+        Ok(Done { lifted, sent, changed })
+    }
+
+    /// Looks until nothing is left to do.
+    pub async fn run_until_idle(&self) -> Result<Done, Refusal> {
+        let mut all = Done::default();
+        loop {
+            let done = self.look().await?;
+            if done.is_idle() {
+                return Ok(all);
+            }
+            all.lifted.extend(done.lifted);
+            all.sent += done.sent;
+            all.changed |= done.changed;
+        }
+    }
+
+    /// Works until `stop` turns true; what was begun is finished first.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        loop {
+            if *stop.borrow() {
+                return;
+            }
+            let pause_until = match self.look().await {
+                Ok(done) if !done.is_idle() => continue,
+                Ok(_) => self.next_look().await,
+                Err(refusal) => {
+                    tracing::error!("the worker rests after a failure: {refusal}");
+                    self.app.clock.now() + REST
+                }
+            };
+            tokio::select! {
+                () = self.app.woken() => {}
+                () = self.app.clock.wait_until(pause_until) => {}
+                changed = stop.wait_for(|stop| *stop) => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn next_look(&self) -> DateTime<Utc> {
+        let now = self.app.clock.now();
+        let due = self
+            .app
+            .store
+            .read(move |tx| Ok::<_, Refusal>((tx.next_instant(now)?, tx.next_delivery()?)))
+            .await;
+        let soonest = match due {
+            Ok((embargo, delivery)) => embargo.into_iter().chain(delivery).min(),
+            Err(_) => None,
+        };
+        if self.app.clock.is_virtual() {
+            // A virtual clock wakes whoever waits for an instant; without one only a change does.
+            return soonest.filter(|due| *due > now).unwrap_or(now + Duration::days(3_650));
+        }
+        soonest.map_or(now + LONGEST_SLEEP, |due| due.clamp(now, now + LONGEST_SLEEP))
+    }
+
+    /// Claims one batch and hands it to the relay; returns how many messages were tried.
+    async fn deliver(&self) -> Result<usize, Refusal> {
+        let claimed = self.app.claim(&self.name).await?;
+        if claimed.is_empty() {
+            return Ok(0);
+        }
+        let mut fates = Vec::with_capacity(claimed.len());
+        let mut items = Vec::with_capacity(claimed.len());
+        for Outgoing { claimed, from, to, parts } in claimed {
+            if self.app.may_send(&claimed).await? {
+                items.push(Item { id: claimed, from, to, parts });
+            } else {
+                fates.push((claimed, Fate::Superseded));
+            }
+        }
+        let tried = items.len();
+        let mut outcomes = self.relay.send_batch(items);
+        while let Some((claimed, outcome)) = outcomes.recv().await {
+            fates.push((claimed, fate(outcome)));
+        }
+        self.app.record(fates).await?;
+        Ok(tried)
+    }
+}
+
+fn fate(outcome: Outcome) -> Fate {
+    match outcome {
+        Outcome::Accepted { reply } => Fate::Accepted(reply),
+        Outcome::Refused { reply, permanent: true, .. } => Fate::Refused(reply),
+        Outcome::Refused { reply, permanent: false, .. } => Fate::Deferred(reply),
+        Outcome::NotSent { reason } => Fate::NotSent(reason),
+        Outcome::Uncertain { reason } => Fate::Uncertain(reason),
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests that look at the house from outside: how it is built, and how the real server behaves.
+//!
+//! One binary, so that it is linked once. Each module is a subject.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod house;
