@@ -31,6 +31,7 @@
 //! `cli` also uses `client`, which uses `wire`; `demo` may use anything and nothing uses it.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;

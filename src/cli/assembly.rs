@@ -1,0 +1,167 @@
+//! Puts a server together: database, vault, use cases, worker, HTTP. The only place that sees every part.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::app::{App, Refusal, Settings, installation};
+use crate::clock::Clock;
+use crate::config::relay::RelayConfig;
+use crate::entropy::Entropy;
+use crate::outbound::pool::RelayPool;
+use crate::outbound::smtp::RelayError;
+use crate::store::{Location, Store, StoreError};
+use crate::vault::{KeyEncryptionKey, Vault};
+use crate::worker::Worker;
+
+/// What a server is put together from.
+pub struct Parts {
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// Where the data lives.
+    pub location: Location,
+    /// The key-encryption key, or why there is none.
+    pub kek: Result<KeyEncryptionKey, String>,
+    /// What the operator decided.
+    pub settings: Settings,
+    /// Where mail goes.
+    pub relay: RelayConfig,
+    /// Threads that answer HTTP.
+    pub http_threads: usize,
+}
+
+/// Why a server could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The schema is behind, and this database is not migrated by itself.
+    #[error("the database lacks {0} migration(s): run `embargod migrate` once, then start the replicas")]
+    NotMigrated(usize),
+    /// The server's key or a rule stands in the way.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The relay's settings cannot be used.
+    #[error("the mail relay's settings cannot be used: {0}")]
+    Relay(#[from] RelayError),
+    /// A thread or socket could not be had.
+    #[error("the operating system refused a thread or a socket: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Opens the database with its vault. SQLite is migrated by itself, PostgreSQL by `embargod migrate`.
+pub fn open_store(
+    location: Location,
+    kek: Result<KeyEncryptionKey, String>,
+    entropy: &Entropy,
+) -> Result<Store, AssemblyError> {
+    let vault = match kek {
+        Ok(kek) => Vault::open(kek, entropy.clone()),
+        Err(reason) => Vault::locked(reason, entropy.clone()),
+    };
+    let by_itself = matches!(location, Location::Sqlite(_));
+    let store = Store::open(location, Arc::new(vault))?;
+    if by_itself {
+        store.migrate()?;
+    }
+    match store.pending_migrations()? {
+        0 => Ok(store),
+        pending => Err(AssemblyError::NotMigrated(pending)),
+    }
+}
+
+/// A server whose parts are together; nothing runs yet.
+pub struct Assembled {
+    /// The use cases.
+    pub app: App,
+    /// The worker.
+    pub worker: Worker,
+    relay: Arc<RelayPool>,
+    http_threads: usize,
+}
+
+impl Assembled {
+    /// Puts the parts together. A wrong key-encryption key, or none, leaves a server that serves what is
+    /// public and says why in `/readyz`.
+    pub fn new(parts: Parts) -> Result<Self, AssemblyError> {
+        let store = open_store(parts.location.clone(), parts.kek, &parts.entropy)?;
+        let (store, server_key) = match installation::load_server_key(&store) {
+            Ok(key) => (store, key),
+            Err(Refusal::Unavailable(_)) => (store, None),
+            Err(Refusal::Store(StoreError::Vault(error))) => {
+                tracing::error!("public-only: {error}");
+                (open_store(parts.location, Err(error.to_string()), &parts.entropy)?, None)
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let relay = RelayPool::new(&parts.relay, parts.clock.clone(), parts.entropy.clone())?;
+        let app = App::new(store, parts.clock, parts.entropy, parts.settings, server_key)?;
+        let worker = Worker::new(app.clone(), Arc::clone(&relay));
+        Ok(Self { app, worker, relay, http_threads: parts.http_threads })
+    }
+
+    /// Starts answering on `listener`, without the worker: whoever called looks by hand.
+    pub async fn serve(&self, listener: TcpListener) -> std::io::Result<Serving> {
+        let address = listener.local_addr()?;
+        let server = crate::http::serve(self.app.clone(), listener, self.http_threads).await?;
+        Ok(Serving { address, handle: server.handle(), task: tokio::spawn(server) })
+    }
+
+    /// Starts everything. Stop it with [`Running::stop`].
+    pub async fn run(self, listener: TcpListener) -> std::io::Result<Running> {
+        let serving = self.serve(listener).await?;
+        let (stop, stopped) = watch::channel(false);
+        let app = self.app.clone();
+        let worker = tokio::spawn(async move { self.worker.run(stopped).await });
+        Ok(Running { app, serving, stop, worker, relay: self.relay })
+    }
+}
+
+/// HTTP that is being answered.
+pub struct Serving {
+    /// Where.
+    pub address: SocketAddr,
+    handle: ServerHandle,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Serving {
+    /// Stops accepting, finishes what was begun, and returns when the socket is closed.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        // The task ends with the server; how is of no more interest.
+        let _ = self.task.await;
+    }
+}
+
+/// A running server.
+pub struct Running {
+    /// The use cases.
+    pub app: App,
+    serving: Serving,
+    stop: watch::Sender<bool>,
+    worker: JoinHandle<()>,
+    relay: Arc<RelayPool>,
+}
+
+impl Running {
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address
+    }
+
+    /// Stops: no new requests, the batch in hand is recorded, connections to the relay are closed.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.app.wake();
+        self.serving.stop().await;
+        let _ = self.worker.await;
+        self.relay.close().await;
+    }
+}

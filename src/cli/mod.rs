@@ -1,0 +1,3 @@
+//! The commands of both binaries, and the one place that puts the server together from its parts.
+
+pub mod assembly;
