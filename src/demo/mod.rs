@@ -3,4 +3,5 @@
 //! This module may call any public item of the house. Nothing but the command line calls it.
 
 pub mod canary;
+pub mod rehearsal;
 pub mod sink;
