@@ -115,7 +115,7 @@ impl App {
                 };
                 let stored = (&bearer.certificate_id, bearer.certificate_version);
                 let head = Self::head(tx, &body, &bearer.certificate, &bearer.acceptance, stored, now)?;
-                tx.audit(entry(now, &bearer.actor, action, &id, object, Vec::new()));
+                tx.audit(entry(now, &bearer.actor, action, &id, &object, Vec::new()));
                 Ok(armor(&head, &body.content))
             })
             .await

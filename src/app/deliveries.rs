@@ -141,11 +141,9 @@ impl App {
                 .write(move |tx| {
                     let now = app.clock.now();
                     app.notice_body(tx, &notice, now)?;
-                    if notice.kind.carries_revision() {
-                        if let Some(number) = notice.revision {
-                            for fix in tx.fixes_of(&notice.embargo, number)? {
-                                app.fix_body(tx, &notice.embargo, &fix, now)?;
-                            }
+                    if let Some(number) = notice.revision.filter(|_| notice.kind.carries_revision()) {
+                        for fix in tx.fixes_of(&notice.embargo, number)? {
+                            app.fix_body(tx, &notice.embargo, &fix, now)?;
                         }
                     }
                     Ok::<_, Refusal>(())
@@ -208,7 +206,7 @@ impl App {
             .zip(&bytes)
             .filter(|_| attached)
             .map(|(fix, bytes)| Attachment {
-                name: FileName::sanitised(&format!("{}.patch", fix.content.branch.replace('/', "-"))),
+                name: FileName::sanitised(&format!("{}.mbox", fix.content.branch.replace('/', "-"))),
                 kind: AttachmentKind::Patch,
                 bytes,
             })
@@ -389,7 +387,9 @@ impl App {
     ) -> Result<Outgoing, Refusal> {
         if claimed.frozen.as_ref() != Some(&frozen) {
             let mut digest = Sha256::new();
-            parts.iter().for_each(|part| digest.update(part));
+            for part in &parts {
+                digest.update(part);
+            }
             tx.freeze_delivery(&claimed, &frozen, &digest.finalize())?;
             claimed.frozen = Some(frozen);
         }

@@ -21,9 +21,11 @@ impl Context<'_> {
             }
         }
         let known = mine.iter().map(|project| project.slug.as_str()).collect::<Vec<_>>().join(", ");
-        let project = mine.into_iter().find(|candidate| candidate.slug == project).ok_or_else(|| {
-            Refusal::invalid("project", format!("you decide for no project of this name; yours are: {known}"))
-        })?;
+        let only = project.is_empty() && mine.len() == 1;
+        let project =
+            mine.into_iter().find(|candidate| only || candidate.slug == project).ok_or_else(|| {
+                Refusal::invalid("project", format!("name a project that you decide for; yours are: {known}"))
+            })?;
         check_text(&text)?;
         let embargo = Embargo {
             id: EmbargoId::from_random(self.app.entropy.bytes()),
@@ -153,7 +155,7 @@ impl App {
         now: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), Refusal> {
         let id = crate::domain::id::NoticeId::from_random(self.entropy.bytes());
-        Ok(tx.insert_notice(id, embargo, kind, revision, facts, now)?)
+        Ok(tx.insert_notice(&id, embargo, kind, revision, facts, now)?)
     }
 
     /// Who a token stands for.

@@ -81,6 +81,20 @@ impl App {
         Ok(certificate.to_armored())
     }
 
+    /// The names of the projects that are served here; none while the database cannot be read.
+    pub async fn project_names(&self) -> Vec<String> {
+        let projects = self.store.read(|tx| tx.projects()).await.unwrap_or_default();
+        projects.into_iter().map(|project| project.name).collect()
+    }
+
+    /// The next instant at which something becomes due, if anything will.
+    pub async fn next_due(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>, Refusal> {
+        let now = self.clock.now();
+        self.store
+            .read(move |tx| Ok(tx.next_instant(now)?.into_iter().chain(tx.next_delivery()?).min()))
+            .await
+    }
+
     /// Why this server is not wholly ready; empty if it is.
     pub async fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();

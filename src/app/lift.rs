@@ -47,7 +47,7 @@ impl App {
                 Ok(None) => {}
                 // One that cannot be lifted does not hold the others.
                 Err(refusal) => {
-                    tracing::error!(embargo = %embargo.id, "a lift failed and is tried again: {}", kind_of(&refusal))
+                    tracing::error!(embargo = %embargo.id, "a lift failed and is tried again: {}", kind_of(&refusal));
                 }
             }
         }
@@ -97,12 +97,12 @@ impl App {
         }
         let StoredEmbargo { mut embargo, content } = prepared.case;
         let lifts_at = embargo.stage.schedule().map(|schedule| schedule.lifts_at);
-        if let (Some(shared), Some(lifts_at)) = (tx.shared_clock()?, lifts_at) {
-            if shared < lifts_at {
-                return Err(Refusal::Unavailable(
-                    "the database's clock has not reached the instant: the lift is held".to_owned(),
-                ));
-            }
+        if let (Some(shared), Some(lifts_at)) = (tx.shared_clock()?, lifts_at)
+            && shared < lifts_at
+        {
+            return Err(Refusal::Unavailable(
+                "the database's clock has not reached the instant: the lift is held".to_owned(),
+            ));
         }
         if tx.next_advisory_number(rendered_at.year())? != prepared.number {
             return Err(Refusal::Store(StoreError::Conflict));

@@ -28,7 +28,9 @@ use crate::domain::address::Address;
 use crate::domain::id::{ContactId, EmbargoId, MaintainerId, PackagerId};
 use crate::entropy::Entropy;
 use crate::openpgp::{Acceptance, Certificate, ParsePool, ServerKey};
-use crate::store::{AuditEntry, Store, StoreError, StoredCertificate};
+use crate::store::{AuditEntry, Store, StoredCertificate};
+// What the entry points need to name of what is stored.
+pub use crate::store::{Answers, AuditRecord, Published, StoreError, StoredFix, TokenKind};
 pub use refusal::Refusal;
 
 /// What the operator decided, as far as use cases care.
@@ -152,7 +154,7 @@ fn entry(
     actor: &Actor,
     action: &'static str,
     embargo: &EmbargoId,
-    object: impl ToString,
+    object: &impl ToString,
     detail: impl Into<Vec<u8>>,
 ) -> AuditEntry {
     AuditEntry {

@@ -3,6 +3,8 @@
 //! [`reconcile`] takes no input. Deliveries are (audience x what is currently to be known) minus what
 //! exists; that one rule covers the announcement, somebody who joins later, and a restart.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 
 use super::commands::{Context, Done};
@@ -139,11 +141,11 @@ fn differences(tx: &mut Tx<'_>, embargo: &EmbargoId, number: u32) -> Result<Stri
             }
             Some(old) => compare(&parse(tx, &old.id)?, &parse(tx, &fix.id)?).to_string(),
         };
-        text.push_str(&format!("branch {branch}: {section}\n"));
+        let _ = writeln!(text, "branch {branch}: {section}");
     }
     for old in &before {
         if !after.iter().any(|fix| fix.content.branch == old.content.branch) {
-            text.push_str(&format!("branch {}: withdrawn\n", old.content.branch));
+            let _ = writeln!(text, "branch {}: withdrawn", old.content.branch);
         }
     }
     Ok(text)

@@ -66,7 +66,7 @@ impl Material<'_> {
         self.project.policy.zone
     }
 
-    fn permission(&self, out: &mut String) {
+    fn permission(out: &mut String) {
         paragraph(
             out,
             "WHAT YOU MAY SAY",
@@ -86,7 +86,7 @@ impl Material<'_> {
         if self.kind == NoticeKind::Revision {
             paragraph(out, "WHAT CHANGED", &revision.content.reason);
         }
-        self.permission(out);
+        Self::permission(out);
         paragraph(out, "WHAT IT IS", &format!("{}\n\n{}", text.title, text.summary));
         paragraph(out, "FOR PACKAGERS", &text.notice);
         let mut affected = format!("Affected: {}", text.affected.join(", "));
@@ -179,7 +179,7 @@ impl Material<'_> {
         });
         let _ =
             writeln!(out, "To the approved packagers of {}: embargo {}.\n", self.project.name, self.embargo);
-        self.permission(out);
+        Self::permission(out);
         paragraph(out, "A NEW DATE", &format!("{old}{}", self.facts.reason));
         self.when(out);
     }
@@ -201,7 +201,7 @@ impl Material<'_> {
 
     fn cancelled(&self, out: &mut String) {
         let _ = writeln!(out, "To the packagers of {}: embargo {}.\n", self.project.name, self.embargo);
-        self.permission(out);
+        Self::permission(out);
         paragraph(
             out,
             "CANCELLED",

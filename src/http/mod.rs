@@ -36,11 +36,7 @@ struct Parts {
 
 /// A server on `listener`. It runs when awaited and stops by its handle.
 pub async fn serve(app: App, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
-    let projects = app
-        .store
-        .read(|tx| tx.projects())
-        .await
-        .map_or_else(|_| Vec::new(), |projects| projects.into_iter().map(|project| project.name).collect());
+    let projects = app.project_names().await;
     let fingerprint = app.server_key().map(|key| key.fingerprint()).unwrap_or_default();
     let parts = Parts {
         site: Site {

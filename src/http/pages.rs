@@ -14,12 +14,12 @@ use super::Parts;
 use super::api::EmbargoPath;
 use super::problem::Problem;
 use crate::app::Refusal;
+use crate::app::TokenKind;
 use crate::app::reports::{BoardReport, PackagerReport, PackagerState};
 use crate::formats::signed_in::{
     self, AuditRow, Board, BoardRow, CertificateStep, ChallengeStep, DateRow, EmbargoBoard, ErrorView,
     FixRow, PackagerRow, Standing,
 };
-use crate::store::TokenKind;
 
 const COOKIE: &str = "__Host-embargod";
 
@@ -146,10 +146,10 @@ async fn logout(request: HttpRequest, parts: web::Data<Parts>) -> HttpResponse {
     if !from_here(request.headers(), &parts.app.settings.base_url) {
         return failed(&parts, ELSEWHERE);
     }
-    if let Ok(token) = session(&request) {
-        if let Err(refusal) = parts.app.revoke(&token, TokenKind::Session).await {
-            return failed(&parts, refusal);
-        }
+    if let Ok(token) = session(&request)
+        && let Err(refusal) = parts.app.revoke(&token, TokenKind::Session).await
+    {
+        return failed(&parts, refusal);
     }
     let mut response = HttpResponse::SeeOther();
     response.insert_header((LOCATION, "/login"));

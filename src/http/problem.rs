@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::app::Refusal;
-use crate::store::StoreError;
+use crate::app::StoreError;
 use crate::wire;
 
 /// A refusal on its way out.
@@ -108,6 +108,7 @@ pub(super) async fn nothing_here() -> Result<HttpResponse, Problem> {
 
 const SHAPE: &str = "the body does not have the expected shape; /openapi.json describes it";
 
+#[expect(clippy::needless_pass_by_value, reason = "the framework hands it over")]
 pub(super) fn json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
     match error {
         JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
@@ -124,6 +125,7 @@ pub(super) fn json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the framework hands it over")]
 pub(super) fn form(error: UrlencodedError, _: &HttpRequest) -> actix_web::Error {
     match error {
         UrlencodedError::Overflow { .. } => too_large().into(),

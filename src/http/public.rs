@@ -8,9 +8,9 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use super::problem::Problem;
 use super::{Parts, knows};
 use crate::app::Refusal;
+use crate::app::{Published, StoreError};
 use crate::domain::hex_sha256;
 use crate::formats::{STYLESHEET, feed, page};
-use crate::store::{Published, StoreError};
 use crate::wire;
 
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -3,11 +3,11 @@
 use crate::app::answers::NeutralReport;
 use crate::app::reports::{CaseReport, DeliveryReport};
 use crate::app::schedule::Dates;
+use crate::app::{Answers, AuditRecord, StoredFix};
 use crate::domain::case::{Consent, Credit};
 use crate::domain::dates::Verdict;
 use crate::domain::embargo::{Embargo, Stage};
 use crate::domain::instant::{display_duration, display_instant};
-use crate::store::{Answers, AuditRecord, StoredFix};
 use crate::wire;
 
 fn bytes<T: serde::Serialize>(value: &T) -> Vec<u8> {

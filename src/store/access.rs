@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use super::dialect::{self, Db};
 use super::schema::{answers, challenges, commands, tokens};
 use super::{StoreError, Tx, instant, optional_instant, parsed};
+use crate::domain::hex;
 use crate::domain::id::{ContactId, EmbargoId, MaintainerId, PackagerId, TokenId};
 use crate::domain::notice::{Impact, Progress};
 use crate::vault::{Place, ROSTER};
@@ -314,7 +315,3 @@ struct AnswerRow {
 }
 
 dialect::insertable_once!(AnswerRow, answers);
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

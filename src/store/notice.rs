@@ -86,7 +86,7 @@ impl Tx<'_> {
     /// Stores a notice under the next serial of its kind.
     pub fn insert_notice(
         &mut self,
-        id: NoticeId,
+        id: &NoticeId,
         embargo: &EmbargoId,
         kind: NoticeKind,
         revision: Option<u32>,

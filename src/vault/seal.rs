@@ -108,7 +108,7 @@ impl KeyEncryptionKey {
             .chain_update(b"embargod/1 key-encryption key\0")
             .chain_update(&self.0[..])
             .finalize();
-        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        crate::domain::hex(&digest[..6])
     }
 
     /// Wraps the data key of `owner`.

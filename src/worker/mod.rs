@@ -98,15 +98,7 @@ impl Worker {
 
     async fn next_look(&self) -> DateTime<Utc> {
         let now = self.app.clock.now();
-        let due = self
-            .app
-            .store
-            .read(move |tx| Ok::<_, Refusal>((tx.next_instant(now)?, tx.next_delivery()?)))
-            .await;
-        let soonest = match due {
-            Ok((embargo, delivery)) => embargo.into_iter().chain(delivery).min(),
-            Err(_) => None,
-        };
+        let soonest = self.app.next_due().await.unwrap_or_default();
         if self.app.clock.is_virtual() {
             // A virtual clock wakes whoever waits for an instant; without one only a change does.
             return soonest.filter(|due| *due > now).unwrap_or(now + Duration::days(3_650));

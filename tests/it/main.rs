@@ -5,3 +5,4 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod house;
+mod migrations;

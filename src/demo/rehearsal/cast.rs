@@ -31,7 +31,7 @@ impl Actor {
         let algorithm = match suite {
             Suite::Rsa3072 => "RSA 3072",
             Suite::P256 => "P-256",
-            _ => "Cv25519",
+            Suite::Cv25519 => "Cv25519",
         };
         // The key is as old as keys are.
         let made = now - Duration::days(30);
@@ -120,7 +120,7 @@ impl Line {
             method: method.to_owned(),
             url: format!("{}{path}", self.base_url),
             if_match: None,
-            idempotency_key: key.iter().map(|byte| format!("{byte:02x}")).collect(),
+            idempotency_key: crate::domain::hex(&key),
             expires: now + Duration::minutes(10),
             content_type: Some(body.0.to_owned()),
             body: body.1,

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, post, web};
 
 use super::super::problem::{self, Problem};
 use super::super::{MAX_BODY, Parts};
-use crate::store::TokenKind;
+use crate::app::TokenKind;
 use crate::wire;
 
 /// Asks for a challenge. The body is the caller's OpenPGP certificate, armored or binary; the answer is an

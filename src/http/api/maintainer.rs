@@ -18,7 +18,7 @@ use crate::app::fixes::Change;
 use crate::domain::case::{CaseText, Consent, Credit, Waiver};
 use crate::wire;
 
-/// Opens an embargo. A signed command whose body is a JSON OpenEmbargo.
+/// Opens an embargo. A signed command whose body is a JSON `OpenEmbargo`.
 #[utoipa::path(
     tag = "commands",
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: POST with a JSON OpenEmbargo inside"),
@@ -77,7 +77,7 @@ pub(crate) async fn put_text(
     carry_out(&parts, opened, command).await
 }
 
-/// Sets one branch's fix, excuses the branch, or takes its fix back. A signed command whose body is a JSON PutFix.
+/// Sets one branch's fix, excuses the branch, or takes its fix back. A signed command whose body is a JSON `PutFix`.
 #[utoipa::path(
     tag = "commands", params(("id" = String, Path, description = "The embargo's id")),
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: PUT with a JSON PutFix inside"),
@@ -107,7 +107,7 @@ pub(crate) async fn put_fix(
     carry_out(&parts, opened, command).await
 }
 
-/// Freezes the working set as a revision and sends it when due. A signed command whose body is a JSON SendRevision.
+/// Freezes the working set as a revision and sends it when due. A signed command whose body is a JSON `SendRevision`.
 #[utoipa::path(
     tag = "commands", params(("id" = String, Path, description = "The embargo's id")),
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: POST with a JSON SendRevision inside"),
@@ -136,7 +136,7 @@ pub(crate) async fn send(
     carry_out(&parts, opened, command).await
 }
 
-/// Sets or moves the date. A signed command whose body is a JSON PutSchedule.
+/// Sets or moves the date. A signed command whose body is a JSON `PutSchedule`.
 #[utoipa::path(
     tag = "commands", params(("id" = String, Path, description = "The embargo's id")),
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: PUT with a JSON PutSchedule inside"),
@@ -166,7 +166,7 @@ pub(crate) async fn schedule(
     carry_out(&parts, opened, command).await
 }
 
-/// Moves the lift forward because of a leak or exploitation. A signed command whose body is a JSON LiftEarly.
+/// Moves the lift forward because of a leak or exploitation. A signed command whose body is a JSON `LiftEarly`.
 #[utoipa::path(
     tag = "commands", params(("id" = String, Path, description = "The embargo's id")),
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: POST with a JSON LiftEarly inside"),
@@ -195,7 +195,7 @@ pub(crate) async fn lift_early(
     carry_out(&parts, opened, command).await
 }
 
-/// Ends the embargo without a fix. A signed command whose body is a JSON Cancel.
+/// Ends the embargo without a fix. A signed command whose body is a JSON `Cancel`.
 #[utoipa::path(
     tag = "commands", params(("id" = String, Path, description = "The embargo's id")),
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: POST with a JSON Cancel inside"),
@@ -224,7 +224,7 @@ pub(crate) async fn cancel(
     carry_out(&parts, opened, command).await
 }
 
-/// Sets who is told. A signed command whose body is a JSON PutAudience.
+/// Sets who is told. A signed command whose body is a JSON `PutAudience`.
 #[utoipa::path(
     tag = "commands", params(("id" = String, Path, description = "The embargo's id")),
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: PUT with a JSON PutAudience inside"),
@@ -253,7 +253,7 @@ pub(crate) async fn put_audience(
     carry_out(&parts, opened, command).await
 }
 
-/// Sets who is thanked. A signed command whose body is a JSON PutCredits.
+/// Sets who is thanked. A signed command whose body is a JSON `PutCredits`.
 #[utoipa::path(
     tag = "commands", params(("id" = String, Path, description = "The embargo's id")),
     request_body(content = String, content_type = "application/pgp-encrypted", description = "A signed command: PUT with a JSON PutCredits inside"),

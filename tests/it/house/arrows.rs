@@ -9,16 +9,24 @@ const LEAVES: [&str; 3] = ["clock", "entropy", "config"];
 const ARROWS: [(&str, &[&str]); 19] = [
     ("lib", &["*"]),
     ("bin", &["cli"]),
-    ("cli", &["wire", "client", "app", "http", "worker", "domain", "demo", "LEAVES"]),
+    // The composition root puts every part together.
+    (
+        "cli",
+        &[
+            "app", "http", "worker", "store", "outbound", "vault", "openpgp", "domain", "demo", "wire",
+            "client", "LEAVES",
+        ],
+    ),
     ("demo", &["*"]),
-    ("http", &["app", "wire", "domain", "LEAVES"]),
+    // Of the store: its handle for published rows, and the types of rows that use cases return.
+    ("http", &["app", "wire", "formats", "store", "domain", "LEAVES"]),
     ("worker", &["app", "outbound", "domain", "LEAVES"]),
-    ("client", &["wire", "LEAVES"]),
+    ("client", &["wire", "domain", "LEAVES"]),
     ("wire", &[]),
     ("app", &["store", "openpgp", "formats", "mail", "domain", "LEAVES"]),
     ("outbound", &["domain", "LEAVES"]),
     ("store", &["vault", "domain", "LEAVES"]),
-    ("vault", &["domain"]),
+    ("vault", &["domain", "LEAVES"]),
     ("openpgp", &["domain"]),
     ("formats", &["domain"]),
     ("mail", &["domain"]),
@@ -39,14 +47,15 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("sequoia_openpgp", &["openpgp"]),
     ("lettre", &["outbound"]),
     ("ureq", &["client"]),
-    ("actix_web", &["http"]),
+    ("actix_web", &["http", "cli"]),
     ("getrandom", &["entropy"]),
     ("rand_chacha", &["entropy"]),
     ("chacha20poly1305", &["vault"]),
 ];
 
 /// All that `domain` may name.
-const DOMAIN_CRATES: [&str; 7] = ["chrono", "chrono_tz", "cron", "serde", "thiserror", "sha1", "sha2"];
+const DOMAIN_CRATES: [&str; 8] =
+    ["chrono", "chrono_tz", "cron", "serde", "thiserror", "sha1", "sha2", "similar"];
 
 /// Modules that may start programs.
 const STARTERS: [&str; 3] = ["client", "outbound", "demo"];
@@ -153,9 +162,9 @@ fn a_forbidden_arrow_is_caught_however_it_is_written() {
         ("src/domain/fix.rs", "fn f(x: &crate::clock::Clock) {}"),
         ("src/domain/fix.rs", "use crate::*;"),
         ("src/domain/mod.rs", "use super::store as s;"),
-        ("src/http/mod.rs", "use crate::store::Published;"),
+        ("src/http/mod.rs", "use crate::mail::read;"),
         ("src/bin/embargod.rs", "fn main() { embargod::app::run() }"),
-        ("src/cli/mod.rs", "use crate::outbound::git;"),
+        ("src/cli/mod.rs", "use crate::mail::read;"),
         ("src/app/mod.rs", "use crate::demo::canary;"),
         ("src/wire/mod.rs", "#[cfg(test)] mod tests { use crate::app; }"),
         ("src/kitchen/mod.rs", "//! Not in the picture."),

@@ -1,0 +1,61 @@
+//! `login` and `logout`.
+
+use serde_json::json;
+
+use super::arguments;
+use super::context::{Context, read_file};
+use super::error::CliError;
+use super::report::Report;
+use crate::client::{Choice, LoginRequest, Programs, ServerAddress, Transport};
+
+pub(super) fn login(context: &Context, wanted: &arguments::Login) -> Result<Report, CliError> {
+    let server: ServerAddress = match wanted.address.as_deref().or(context.global.server.as_deref()) {
+        Some(address) => address.parse()?,
+        None => context.profile()?.1.server.parse()?,
+    };
+    let name = context.global.profile.clone().unwrap_or_else(|| server.profile_name());
+    let before = context.profiles.read(&name)?.filter(|profile| profile.server == server.as_str());
+    let choice = context.choice(before.as_ref().map_or_else(Choice::default, crate::client::Profile::choice));
+    let program = Programs::new(context.entropy.clone()).open(&choice)?;
+    let certificate = wanted.certificate.as_deref().map(read_file).transpose()?;
+    let key = wanted.key.as_deref().or(before.as_ref().map(|profile| profile.fingerprint.as_str()));
+    let pinned = before.as_ref().map(|profile| profile.server_fingerprint.as_str());
+    let request = LoginRequest {
+        server: &server,
+        certificate: certificate.as_deref(),
+        key,
+        expected_server: wanted.server_fingerprint.as_deref().or(pinned),
+        choice: &choice,
+    };
+    let login = request.run(&Transport::new(), program.as_ref())?;
+    let mut profile = login.profile;
+    profile.project = before.and_then(|before| before.project);
+    context.profiles.write(&name, &profile, &context.entropy)?;
+    context.profiles.make_default(&name, &context.entropy)?;
+    let pin = if login.newly_pinned {
+        "  pinned now; compare it with what a maintainer told you"
+    } else {
+        "  as expected"
+    };
+    let text = format!(
+        "logged in to {server} as {}\nserver key   {}{pin}\nnext         embargoctl list\n",
+        profile.fingerprint, profile.server_fingerprint
+    );
+    let json = json!({
+        "profile": name,
+        "server": profile.server,
+        "fingerprint": profile.fingerprint,
+        "server_fingerprint": profile.server_fingerprint,
+        "newly_pinned": login.newly_pinned,
+    });
+    Ok(Report { text, json })
+}
+
+pub(super) fn logout(context: &Context) -> Result<Report, CliError> {
+    let (name, mut profile) = context.profile()?;
+    profile.token = None;
+    context.profiles.write(&name, &profile, &context.entropy)?;
+    let text =
+        format!("logged out of {}; its key {} stays pinned\n", profile.server, profile.server_fingerprint);
+    Ok(Report { text, json: json!({ "profile": name, "server": profile.server }) })
+}
