@@ -87,12 +87,16 @@ impl App {
         projects.into_iter().map(|project| project.name).collect()
     }
 
-    /// The next instant at which something becomes due, if anything will.
-    pub async fn next_due(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>, Refusal> {
-        let now = self.clock.now();
-        self.store
-            .read(move |tx| Ok(tx.next_instant(now)?.into_iter().chain(tx.next_delivery()?).min()))
-            .await
+    /// The next instant after `after` at which something becomes due, if anything will.
+    pub async fn next_due(
+        &self,
+        after: chrono::DateTime<chrono::Utc>,
+    ) -> Result<Option<chrono::DateTime<chrono::Utc>>, Refusal> {
+        let due = move |tx: &mut crate::store::Tx<'_>| {
+            let instants = tx.next_instant(after)?.into_iter().chain(tx.next_delivery()?);
+            Ok(instants.filter(|due| *due > after).min())
+        };
+        self.store.read(due).await
     }
 
     /// Why this server is not wholly ready; empty if it is.

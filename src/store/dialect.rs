@@ -262,7 +262,7 @@ pub(super) fn claimable(db: &mut Db, now: i64, count: i64) -> QueryResult<Vec<St
             state
                 .eq_any(["pending", "uncertain"])
                 .and(not_before_at.le(now))
-                .or(state.eq("leased").and(lease_until_at.lt(now))),
+                .or(state.eq("leased").and(lease_until_at.le(now))),
         )
         .order(not_before_at)
         .limit(count)

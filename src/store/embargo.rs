@@ -220,6 +220,7 @@ impl Tx<'_> {
         let now = now.timestamp_micros();
         let lift = embargoes::table
             .filter(embargoes::stage.eq("announced"))
+            .filter(embargoes::lifts_at.gt(now))
             .select(diesel::dsl::min(embargoes::lifts_at))
             .first::<Option<i64>>(self.db)?;
         let notice = embargoes::table

@@ -80,9 +80,10 @@ impl Worker {
             if *stop.borrow() {
                 return;
             }
+            let looked_at = self.app.clock.now();
             let pause_until = match self.look().await {
                 Ok(done) if !done.is_idle() => continue,
-                Ok(_) => self.next_look().await,
+                Ok(_) => self.next_look(looked_at).await,
                 Err(refusal) => {
                     tracing::error!("the worker rests after a failure: {refusal}");
                     self.app.clock.now() + REST
@@ -96,13 +97,15 @@ impl Worker {
         }
     }
 
-    async fn next_look(&self) -> DateTime<Utc> {
-        let now = self.app.clock.now();
-        let soonest = self.app.next_due().await.unwrap_or_default();
+    /// When to look again after a look that began at `looked_at` and found nothing. What became due while
+    /// it looked counts as not seen; what was due before and is still there waits for a change or a second.
+    async fn next_look(&self, looked_at: DateTime<Utc>) -> DateTime<Utc> {
+        let soonest = self.app.next_due(looked_at).await.unwrap_or_default();
         if self.app.clock.is_virtual() {
             // A virtual clock wakes whoever waits for an instant; without one only a change does.
-            return soonest.filter(|due| *due > now).unwrap_or(now + Duration::days(3_650));
+            return soonest.unwrap_or(looked_at + Duration::days(3_650));
         }
+        let now = self.app.clock.now();
         soonest.map_or(now + LONGEST_SLEEP, |due| due.clamp(now, now + LONGEST_SLEEP))
     }
 
