@@ -131,11 +131,22 @@ impl App {
 
     /// Makes the bodies that current notices need and that do not exist yet.
     pub async fn make_bodies(&self) -> Result<(), Refusal> {
-        let notices = self.store.read(|tx| tx.current_notices()).await?;
-        for notice in notices {
-            if notice.kind == NoticeKind::KeyTrouble {
-                continue;
-            }
+        let now = self.clock.now();
+        let lacking = self
+            .store
+            .read(move |tx| {
+                let mut lacking = Vec::new();
+                for notice in tx.current_notices(now)? {
+                    let made = notice.kind == NoticeKind::KeyTrouble
+                        || tx.has_body(&BodySubject::Notice(notice.id.clone()))?;
+                    if !made {
+                        lacking.push(notice);
+                    }
+                }
+                Ok::<_, Refusal>(lacking)
+            })
+            .await?;
+        for notice in lacking {
             let app = self.clone();
             self.store
                 .write(move |tx| {

@@ -169,7 +169,7 @@ impl App {
 /// What is missing, if anything: announcements, alarms, deliveries, unblocked copies.
 fn due(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
     let mut work = Vec::new();
-    let current = tx.current_notices()?;
+    let current = tx.current_notices(now)?;
     for embargo in tx.due_notices(now)? {
         match &embargo.stage {
             Stage::Scheduled { frozen: Some(number), .. } => work.push(Work::Announce(embargo.id, *number)),

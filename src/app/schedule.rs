@@ -100,6 +100,8 @@ impl Context<'_> {
         case.embargo.stage =
             case.embargo.stage.schedule_for(schedule_of(&project.policy, lifts_at, verdict.notice_at))?;
         tx.save_embargo(&mut case.embargo, &case.content)?;
+        // An alarm about the old date is answered by the new one.
+        tx.supersede_notices(&id, &[NoticeKind::Alarm], self.now)?;
         if announced {
             tx.supersede_notices(&id, &[NoticeKind::NewDate], self.now)?;
             let facts = NoticeFacts {

@@ -1,5 +1,7 @@
-//! The server and its operator's commands.
+//! The server and its operator's commands; see [`embargod::cli::embargod`].
 
-fn main() -> std::process::ExitCode {
-    embargod::cli::rehearse()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    embargod::cli::embargod::run()
 }

@@ -1,3 +1,165 @@
-//! What the operator decides, one struct per section. Reads no file and no environment by itself.
+//! What the operator decides: the file `embargod.toml`, one struct per section.
+//!
+//! Promises: a misspelt key is refused and the nearest known one named, so nothing is silently left at its
+//! default; relative paths mean places beside the file, wherever the program was started. Reads the files it
+//! is told to and no environment; whether what the paths name is any good is found out by who uses it.
 
+mod error;
+pub mod nearest;
 pub mod relay;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::ConfigError;
+pub use sections::{DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, ServerConfig};
+
+use relay::RelayKind;
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the server is, seen from outside and from inside.
+    pub server: ServerConfig,
+    /// Where the data lives.
+    #[serde(default)]
+    pub database: DatabaseConfig,
+    /// Where the key-encryption key lies.
+    #[serde(default)]
+    pub keys: KeysConfig,
+    /// What mail looks like and where it goes.
+    pub mail: MailConfig,
+    /// What is logged.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads the file at `path`, checks it, and makes its paths absolute.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let absolute = std::path::absolute(path).map_err(unreadable)?;
+        let mut config = Self::parse(&text, path)?;
+        config.resolve(absolute.parent().unwrap_or(Path::new("/")));
+        Ok(config)
+    }
+
+    /// Reads and checks `text`; `path` is only named in errors. Paths stay as they are written.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::reading(path, text, &error))?;
+        config.validate(path)?;
+        Ok(config)
+    }
+
+    fn validate(&self, path: &Path) -> Result<(), ConfigError> {
+        let wrong = |key, expected: &str| {
+            Err(ConfigError::Value { path: path.to_owned(), key, expected: expected.to_owned() })
+        };
+        let url = &self.server.url;
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if !host.is_some_and(is_host_and_path) {
+            return wrong(
+                "server.url",
+                "the address that people type, without a slash at the end, such as \"https://embargo.example\"",
+            );
+        }
+        let prefix = &self.server.id_prefix;
+        let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(allowed) {
+            return wrong("server.id_prefix", "1 to 16 of the characters A-Z and 0-9, such as \"EMB\"");
+        }
+        if self.database.url.is_some() && self.database.url_file.is_some() {
+            return wrong("database.url", "either url or url_file, not both");
+        }
+        if !(1 << 16..=1 << 26).contains(&self.mail.max_bytes) {
+            return wrong("mail.max_bytes", "a number of bytes from 65536 to 67108864, such as 8388608");
+        }
+        self.mail.relay.validate().map_err(|source| ConfigError::Relay { path: path.to_owned(), source })
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let keys_and_files = [
+            Some(&mut self.keys.kek_file),
+            self.database.url_file.as_mut(),
+            self.mail.relay.password_file.as_mut(),
+            self.mail.relay.ca_file.as_mut(),
+            self.mail.relay.folder.as_mut(),
+        ];
+        for path in keys_and_files.into_iter().flatten() {
+            *path = base.join(&*path);
+        }
+        if self.database.url_file.is_none() {
+            let url = self.database.url.as_deref().unwrap_or(sections::DATABASE);
+            let url = if sections::is_postgres(url) {
+                url.to_owned()
+            } else {
+                let file = url.strip_prefix("sqlite:").unwrap_or(url);
+                base.join(file).to_string_lossy().into_owned()
+            };
+            self.database.url = Some(url);
+        }
+    }
+
+    /// The database: a `postgres://` address or the path of a file. Reads `database.url_file`, if that is used.
+    pub fn database_url(&self) -> Result<String, ConfigError> {
+        match (&self.database.url, &self.database.url_file) {
+            (_, Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::UrlFile { path: path.clone(), source })?;
+                Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+            }
+            (Some(url), None) => Ok(url.clone()),
+            (None, None) => Ok(sections::DATABASE.to_owned()),
+        }
+    }
+
+    /// Where the server keeps what is no data: the folder of the key-encryption key.
+    pub fn state(&self) -> PathBuf {
+        self.keys.kek_file.parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+    }
+
+    /// Whether mail stays on this machine.
+    pub fn mail_stays_here(&self) -> bool {
+        self.mail.relay.kind == RelayKind::Maildir || self.mail.relay.names_loopback()
+    }
+
+    /// Whether the public address is this machine only, so that nobody else sees what is sent to it in clear.
+    pub fn url_is_loopback(&self) -> bool {
+        let Some(host) = self.server.url.strip_prefix("http://") else { return false };
+        let host = host.split('/').next().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The configuration as TOML with every default written out and without the database's password.
+    pub fn to_text(&self) -> String {
+        let mut shown = self.clone();
+        shown.database.url = shown.database.url.map(|url| without_password(&url));
+        toml::to_string(&shown).unwrap_or_default()
+    }
+}
+
+fn is_host_and_path(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(['/', ':'])
+        && !text.ends_with('/')
+        && !text.contains("//")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte))
+}
+
+/// A database's address with `***` in place of its password.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((login, place)) = rest.rsplit_once('@') else { return url.to_owned() };
+    match login.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:***@{place}"),
+        None => url.to_owned(),
+    }
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::dialect::Db;
-use super::schema::{bodies, heads, notices};
+use super::schema::{bodies, embargoes, heads, notices};
 use super::{StoreError, Tx, dialect, instant, parsed};
 use crate::domain::id::{CertificateId, EmbargoId, FixId, NoticeId};
 use crate::domain::notice::NoticeKind;
@@ -65,6 +65,9 @@ impl BodySubject {
         }
     }
 }
+
+/// How long after its end an embargo is still told to who should have heard of it.
+const NEWS_LASTS: chrono::Duration = chrono::Duration::days(30);
 
 /// The only container so far: SEIPDv1, which every program reads.
 const CONTAINER: &str = "seipdv1";
@@ -149,10 +152,15 @@ impl Tx<'_> {
         Ok(count == 1)
     }
 
-    /// Every notice that is currently to be known, oldest first.
-    pub fn current_notices(&mut self) -> Result<Vec<Notice>, StoreError> {
+    /// Every notice that is currently to be known, oldest first. What a finished embargo had to say stops
+    /// being news after [`NEWS_LASTS`].
+    pub fn current_notices(&mut self, now: DateTime<Utc>) -> Result<Vec<Notice>, StoreError> {
+        let live = ["draft", "scheduled", "announced"];
+        let recent = (now - NEWS_LASTS).timestamp_micros();
         let rows = notices::table
+            .inner_join(embargoes::table.on(embargoes::id.eq(notices::embargo_id)))
             .filter(notices::superseded_at.is_null())
+            .filter(embargoes::stage.eq_any(live).or(notices::created_at.ge(recent)))
             .order((notices::created_at, notices::id))
             .select((
                 notices::id,
@@ -230,6 +238,17 @@ impl Tx<'_> {
         let place = Place { table: "bodies", column: "session_key", row: &id };
         let session_key = self.open(embargo.as_str(), place, &sealed)?;
         Ok(Some(Body { id, content, session_key }))
+    }
+
+    /// Whether the body of a subject was made.
+    pub fn has_body(&mut self, subject: &BodySubject) -> Result<bool, StoreError> {
+        let (kind, id) = subject.columns();
+        let count = bodies::table
+            .filter(bodies::subject_kind.eq(kind))
+            .filter(bodies::subject_id.eq(id))
+            .count()
+            .get_result::<i64>(self.db)?;
+        Ok(count > 0)
     }
 
     /// Stores a body unless another worker was faster.

@@ -1,0 +1,131 @@
+//! What every command starts from: the options that all share, the configuration, the opened installation.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::failure::{Failure, sender};
+use super::practice;
+use crate::app::roster::Operator;
+use crate::app::{Refusal, Settings};
+use crate::cli::assembly::open_store;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::store::{Location, Store};
+use crate::vault::{KeyEncryptionKey, Vault};
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Global {
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        env = "EMBARGOD_CONFIG",
+        default_value = "embargod.toml",
+        value_name = "PATH",
+        help_heading = "For all commands"
+    )]
+    pub config: PathBuf,
+    /// Where a service manager leaves credentials.
+    #[arg(long, global = true, env = "CREDENTIALS_DIRECTORY", hide = true, hide_env_values = true)]
+    pub credentials: Option<PathBuf>,
+}
+
+impl Global {
+    /// Reads the configuration.
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.config)?)
+    }
+
+    /// Where the key-encryption key lies: the service manager's credential comes first.
+    pub(super) fn kek_path(&self, config: &Config) -> PathBuf {
+        let credential = self.credentials.as_ref().map(|folder| folder.join("kek"));
+        credential.filter(|path| path.exists()).unwrap_or_else(|| config.keys.kek_file.clone())
+    }
+
+    /// The key-encryption key, or why there is none.
+    pub(super) fn kek(&self, config: &Config) -> Result<KeyEncryptionKey, String> {
+        let path = self.kek_path(config);
+        let text = std::fs::read_to_string(&path)
+            .map(Zeroizing::new)
+            .map_err(|error| format!("the key-encryption key {} cannot be read: {error}", path.display()))?;
+        KeyEncryptionKey::from_text(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Opens the database as it is: nothing is made, nothing migrated.
+    pub(super) fn database(&self, config: &Config) -> Result<Store, Failure> {
+        let vault = match self.kek(config) {
+            Ok(kek) => Vault::open(kek, Entropy::System),
+            Err(reason) => Vault::locked(reason, Entropy::System),
+        };
+        Ok(Store::open(location(config)?, Arc::new(vault))?)
+    }
+}
+
+/// Where the data lives. A file that is missing is an error: only `init` makes one.
+pub(super) fn location(config: &Config) -> Result<Location, Failure> {
+    let location = Location::parse(&config.database_url()?);
+    match &location {
+        Location::Sqlite(path) if !path.exists() => Err(Failure::unfit(
+            format!("there is no database at {}", path.display()),
+            "correct [database] url, restore a backup, or make an installation: embargod init --help",
+        )),
+        _ => Ok(location),
+    }
+}
+
+/// What the use cases need of the configuration.
+pub(super) fn settings(config: &Config, practice: bool) -> Result<Settings, Failure> {
+    Ok(Settings {
+        base_url: config.server.url.clone(),
+        from: sender(&config.mail.from)?,
+        id_prefix: config.server.id_prefix.clone(),
+        max_mail_bytes: config.mail.max_bytes,
+        practice,
+    })
+}
+
+/// An opened installation.
+pub(super) struct Console {
+    pub config: Config,
+    pub store: Store,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    /// Whether it is practice, for ever.
+    pub practice: bool,
+}
+
+impl Console {
+    /// Opens the installation that the options name; its schema is brought up to date as `serve` would.
+    pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        let config = global.load()?;
+        let entropy = Entropy::System;
+        let store = open_store(location(&config)?, global.kek(&config), &entropy)?;
+        if !store.read_now(|tx| Ok::<_, Refusal>(tx.is_founded()?))? {
+            return Err(Failure::unfit(
+                "the database belongs to no installation yet",
+                "make one: embargod init --help",
+            ));
+        }
+        let practice = store.read_now(|tx| Ok::<_, Refusal>(tx.is_practice()?))?;
+        let clock = if practice {
+            Clock::standing_at(practice::present(&store, &config.state())?).0
+        } else {
+            Clock::System
+        };
+        Ok(Self { config, store, clock, entropy, practice })
+    }
+
+    /// The operator's use cases.
+    pub(super) fn operator(&self) -> Operator<'_> {
+        Operator { store: &self.store, clock: &self.clock, entropy: &self.entropy }
+    }
+}
+
+/// The name of a maintainer's recovery file in the folder `state`.
+pub(super) fn recovery_path(state: &Path, fingerprint: &str) -> PathBuf {
+    state.join(format!("recovery-{fingerprint}.asc"))
+}

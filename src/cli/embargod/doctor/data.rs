@@ -1,0 +1,128 @@
+//! The database, the key that opens it, the server's own key, the clock.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::super::console::Global;
+use super::super::failure::Failure;
+use super::Finding;
+use crate::app::Refusal;
+use crate::app::installation::load_server_key;
+use crate::config::Config;
+use crate::domain::instant::display_duration;
+use crate::store::{Location, Store};
+
+/// From here on the server's key should be renewed.
+const SOON: Duration = Duration::days(60);
+/// How far clocks may lie apart.
+const SKEW: Duration = Duration::seconds(120);
+
+/// Opens the database without changing it.
+pub(super) fn open(global: &Global, config: &Config) -> Result<(Store, Vec<Finding>), Failure> {
+    let store = global.database(config)?;
+    if !is_known(&store)? {
+        return Err(Failure::unfit(
+            "the database belongs to no installation yet",
+            "run `embargod migrate`, or make an installation: embargod init --help",
+        ));
+    }
+    let mut findings = vec![kind(store.location())];
+    match store.pending_migrations()? {
+        0 => {}
+        count => findings.push(Finding::warn(
+            format!("the database lacks {count} migration(s)"),
+            "embargod migrate; on SQLite `embargod serve` does it by itself",
+        )),
+    }
+    Ok((store, findings))
+}
+
+/// A database without tables answers no question.
+fn is_known(store: &Store) -> Result<bool, Failure> {
+    match store.read_now(|tx| Ok::<_, Refusal>(tx.is_founded()?)) {
+        Ok(founded) => Ok(founded),
+        Err(_) if store.pending_migrations()? > 0 => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn kind(location: &Location) -> Finding {
+    match location {
+        Location::Postgres(_) => Finding::ok("database postgres"),
+        Location::Sqlite(path) if writes_ahead(path) => {
+            Finding::ok("database sqlite, write-ahead log, every change on disk before it counts")
+        }
+        Location::Sqlite(path) => Finding::warn(
+            format!("{} is not in write-ahead mode", path.display()),
+            "start `embargod serve` once; on a network file system move the database to a local disk",
+        ),
+    }
+}
+
+/// Bytes 18 and 19 of an SQLite file are 2 in write-ahead mode. How much is synchronised is set on every
+/// connection, and not in the file.
+fn writes_ahead(path: &Path) -> bool {
+    let mut head = [0; 20];
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head[18..20] == [2, 2]
+}
+
+/// The keys and the clock.
+pub(super) fn check(store: &Store, now: DateTime<Utc>) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    match store.read_now(|tx| Ok::<_, Refusal>(tx.check_key()?)) {
+        Ok(()) => {
+            findings.push(Finding::ok("key-encryption key opens the database"));
+            findings.push(server_key(store, now));
+        }
+        Err(error) => findings.push(Finding::fail(
+            error.to_string(),
+            "put the right key back: from its copy, or open a recovery file with gpg -d",
+        )),
+    }
+    findings.push(clock(store, now)?);
+    Ok(findings)
+}
+
+fn server_key(store: &Store, now: DateTime<Utc>) -> Finding {
+    let renew = "restore the database from a backup, or ask for help before the key is replaced";
+    let key = match load_server_key(store) {
+        Ok(Some(key)) => key,
+        Ok(None) => return Finding::fail("there is no server key", renew),
+        Err(refusal) => return Finding::fail(refusal.to_string(), renew),
+    };
+    let text = format!("server key {} {}", key.fingerprint(), key.certificate().algorithm());
+    match key.expires_at() {
+        None => Finding::ok(format!("{text}, never expires")),
+        Some(at) if at <= now => Finding::fail(format!("{text}, expired on {}", at.date_naive()), "renew it"),
+        Some(at) if at - now < SOON => Finding::warn(
+            format!("{text}, expires in {}", display_duration(at - now)),
+            "renew it, and tell packagers to fetch it again",
+        ),
+        Some(at) => Finding::ok(format!("{text}, expires {}", at.date_naive())),
+    }
+}
+
+fn clock(store: &Store, now: DateTime<Utc>) -> Result<Finding, Failure> {
+    let (highest, shared) = store.read_now(|tx| {
+        let highest = tx.highest_instant()?;
+        Ok::<_, Refusal>((highest, tx.shared_clock()?))
+    })?;
+    let synchronise = "synchronise the clock: timedatectl set-ntp true";
+    if now + SKEW < highest {
+        let text = format!(
+            "the clock lies {} behind what the database has seen: lifts are held",
+            display_duration(highest - now)
+        );
+        return Ok(Finding::fail(text, synchronise));
+    }
+    match shared.map(|shared| (shared - now).abs()) {
+        Some(apart) if apart > SKEW => Ok(Finding::warn(
+            format!("this clock and the database's lie {} apart", display_duration(apart)),
+            synchronise,
+        )),
+        _ => Ok(Finding::ok(format!("clock {}", now.format("%a %d %b %Y %H:%M:%S UTC")))),
+    }
+}

@@ -1,0 +1,237 @@
+//! `embargod packager`: who is told ahead, and with which key.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::console::{Console, Global};
+use super::failure::Failure;
+use super::files;
+use super::invitation::Invitation;
+use super::screen::{self, item, say};
+use crate::app::Refusal;
+use crate::app::roster::NewPackager;
+use crate::openpgp::{Acceptance, Certificate};
+use crate::store::{AuditEntry, Contact, Project, Tx};
+
+/// Commands about packagers.
+#[derive(Debug, Subcommand)]
+pub(super) enum PackagerCommand {
+    /// Adds a packager with one contact and approves it for projects.
+    Add(AddArguments),
+    /// Lists contacts with their keys and projects.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Arguments of `embargod packager add`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    embargod packager add debian --contact security@debian.example --project requests\n      \
+    prints what to write to them while their key is missing\n  \
+    embargod packager add debian --contact security@debian.example --certificate debian.asc --project requests\n  \
+    embargod packager add oldlinux --contact security@oldlinux.example --certificate old.asc --project requests \\\n      \
+    --allow-sha1 2026-12-31 --reason \"Ada: they replace the key by the end of the year\"\n\n\
+    The same short name again adds one more contact.")]
+pub(super) struct AddArguments {
+    /// Its short name: a-z, 0-9 and -.
+    pub slug: String,
+    /// Where its mail goes.
+    #[arg(long, value_name = "ADDRESS")]
+    pub contact: String,
+    /// Its name; the short name if absent.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The contact's OpenPGP certificate.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// A project it is approved for; repeat it for more.
+    #[arg(long = "project", required = true, value_name = "SLUG")]
+    pub projects: Vec<String>,
+    /// Accept self-signatures made with SHA-1 until the end of this day (UTC); the reason is recorded.
+    #[arg(long, value_name = "DATE", requires_all = ["reason", "certificate"])]
+    pub allow_sha1: Option<NaiveDate>,
+    /// Who allowed it, and why.
+    #[arg(long, value_name = "WHO_WHY", requires = "allow_sha1")]
+    pub reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    slug: String,
+    name: String,
+    contact: String,
+    fingerprint: String,
+    algorithm: String,
+    usable: bool,
+    problem: Option<String>,
+    expires_at: Option<String>,
+    sha1_until: Option<String>,
+    projects: Vec<String>,
+}
+
+/// Runs a command about packagers.
+pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode, Failure> {
+    let console = Console::open(global)?;
+    match command {
+        PackagerCommand::Add(arguments) => match &arguments.certificate {
+            Some(path) => add(&console, &arguments, &files::read(path)?)?,
+            None => say(Invitation::new(&console, &arguments)?.text().trim_end()),
+        },
+        PackagerCommand::List { json } => list(&console, json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Adds a packager whose certificate has been read.
+pub(super) fn add(console: &Console, arguments: &AddArguments, certificate: &[u8]) -> Result<(), Failure> {
+    let now = console.clock.now();
+    let sha1_until = match arguments.allow_sha1 {
+        Some(date) => Some(end_of(date, now)?),
+        None => None,
+    };
+    let new = NewPackager {
+        slug: &arguments.slug,
+        name: arguments.name.as_deref().unwrap_or(&arguments.slug),
+        address: &arguments.contact,
+        certificate,
+        sha1_until,
+        projects: &arguments.projects,
+    };
+    console.operator().add_packager(&new).map_err(ask_the_owner)?;
+    let added = Certificate::parse(certificate).map_err(|error| Refusal::invalid(error.code(), error))?;
+    if let Some(reason) = &arguments.reason {
+        record_exception(console, &added, reason, now)?;
+    }
+    item(
+        "added",
+        &format!("{} <{}> for {}", arguments.slug, arguments.contact, arguments.projects.join(", ")),
+    );
+    item("key", &format!("{} {}", added.fingerprint(), added.algorithm()));
+    item("next", "compare the fingerprint with its owner over another way than mail");
+    Ok(())
+}
+
+/// A certificate is mended by its owner, not by who types the command.
+fn ask_the_owner(refusal: Refusal) -> Failure {
+    let failure = Failure::Refused(refusal);
+    match failure.parts() {
+        (what, Some(cure)) => {
+            Failure::unfit(what, format!("ask its owner for:  {cure}   and the exported key again"))
+        }
+        _ => failure,
+    }
+}
+
+fn end_of(date: NaiveDate, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
+    let next = date.succ_opt().unwrap_or(date);
+    let end = next.and_time(NaiveTime::MIN).and_utc();
+    if end <= now {
+        return Err(Failure::unfit("the date of --allow-sha1 is over", "name a day to come"));
+    }
+    Ok(end)
+}
+
+/// The reason lies sealed in the audit log, beside the entry about the packager.
+fn record_exception(
+    console: &Console,
+    certificate: &Certificate,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    console.store.write_now(|tx| {
+        let stored = tx.certificate_by_fingerprint(&certificate.fingerprint())?.ok_or(Refusal::NotFound)?;
+        tx.audit(AuditEntry {
+            at: now,
+            actor: "operator".to_owned(),
+            action: "sha1 allowed",
+            embargo: None,
+            object: stored.id.to_string(),
+            detail: reason.as_bytes().to_vec(),
+        });
+        Ok::<_, Refusal>(())
+    })?;
+    Ok(())
+}
+
+fn list(console: &Console, json: bool) -> Result<(), Failure> {
+    let now = console.clock.now();
+    let listed = console.store.read_now(|tx| {
+        let contacts = tx.contacts()?;
+        let projects = tx.projects()?;
+        contacts
+            .into_iter()
+            .map(|contact| describe(tx, &contact, &projects, now))
+            .collect::<Result<Vec<_>, Refusal>>()
+    })?;
+    let mut listed = listed;
+    listed.sort_by(|a, b| (&a.slug, &a.contact).cmp(&(&b.slug, &b.contact)));
+    if json {
+        screen::json(&listed);
+        return Ok(());
+    }
+    if listed.is_empty() {
+        say("no packager yet; add one: embargod packager add --help");
+        return Ok(());
+    }
+    let row = |packager: &Listed| {
+        let state = match (&packager.problem, &packager.expires_at) {
+            (Some(problem), _) => format!("FAIL {problem}"),
+            (None, Some(at)) => format!("until {}", at.get(..10).unwrap_or(at)),
+            (None, None) => "never expires".to_owned(),
+        };
+        vec![
+            packager.slug.clone(),
+            packager.contact.clone(),
+            packager.projects.join(", "),
+            packager.fingerprint.clone(),
+            packager.algorithm.clone(),
+            state,
+        ]
+    };
+    say(screen::columns(&listed.iter().map(row).collect::<Vec<_>>()).trim_end());
+    Ok(())
+}
+
+fn describe(
+    tx: &mut Tx<'_>,
+    contact: &Contact,
+    projects: &[Project],
+    now: DateTime<Utc>,
+) -> Result<Listed, Refusal> {
+    let packager = tx.packagers()?.into_iter().find(|packager| packager.id == contact.packager);
+    let packager = packager.ok_or(Refusal::NotFound)?;
+    let mut approved = Vec::new();
+    for project in projects {
+        if tx.members(&project.id)?.iter().any(|member| member.id == packager.id) {
+            approved.push(project.slug.clone());
+        }
+    }
+    let stored = tx.certificate(&contact.certificate)?;
+    let certificate =
+        Certificate::parse(&stored.bytes).map_err(|error| Refusal::invalid(error.code(), error))?;
+    let acceptance = stored.sha1_until.map_or(Acceptance::Strict, |until| Acceptance::Sha1Bindings { until });
+    let problem = match stored.revoked_at {
+        Some(_) => Some("its use was stopped".to_owned()),
+        None => certificate.check(&acceptance, now).err().map(|trouble| trouble.problem()),
+    };
+    let second = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    Ok(Listed {
+        slug: packager.slug,
+        name: packager.name,
+        contact: contact.address.clone(),
+        fingerprint: certificate.fingerprint(),
+        algorithm: certificate.algorithm(),
+        usable: problem.is_none(),
+        problem,
+        expires_at: certificate.expires_at(&acceptance, now).map(second),
+        sha1_until: stored.sha1_until.map(second),
+        projects: approved,
+    })
+}

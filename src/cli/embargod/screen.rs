@@ -1,0 +1,63 @@
+//! How the operator's commands show things: a word at the left, what is to be said beside it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::domain::text::is_forbidden;
+
+/// Says one line on standard output. A reader that went away is no reason to stop.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Says `text` with a word at the left, as in `  wrote   embargod.toml`.
+pub(super) fn item(word: &str, text: &str) {
+    say(&format!("  {word:<8}{text}"));
+}
+
+/// Shows data to programs.
+pub(super) fn json(value: &impl Serialize) {
+    say(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Says on standard error why something was not done, and the cure below it.
+pub(super) fn complain(failure: &Failure) {
+    let (what, cure) = failure.parts();
+    let mut screen = std::io::stderr();
+    let _ = writeln!(screen, "  refused {what}");
+    if let Some(cure) = cure {
+        let _ = writeln!(screen, "  cure    {cure}");
+    }
+}
+
+/// Text that others wrote, as one line that cannot act on a terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|character| if is_forbidden(character) { '\u{fffd}' } else { character }).collect()
+}
+
+/// Rows in columns as wide as they need to be, two blanks apart.
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<_> = (0..count).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let gap = width.saturating_sub(cell.chars().count());
+            let _ = write!(line, "{}{:gap$}  ", plain(cell), "");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}

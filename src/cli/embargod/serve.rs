@@ -1,0 +1,180 @@
+//! `embargod serve`: the server, from its configuration to its last answered request.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::SubsecRound as _;
+use chrono_tz::Tz;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::console::{Console, Global, location, settings};
+use super::failure::Failure;
+use super::practice::{ClockFile, Practice};
+use super::screen::{item, say};
+use super::{log, practice};
+use crate::app::App;
+use crate::cli::assembly::{Assembled, Parts};
+use crate::clock::{Clock, VirtualClock};
+use crate::config::Config;
+use crate::domain::instant::display_instant;
+use crate::entropy::Entropy;
+
+/// Arguments of `embargod serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    embargod serve\n  \
+    embargod serve --check                        puts everything together, answers nothing, ends\n  \
+    embargod serve --config /etc/embargod/embargod.toml\n\n\
+    SIGTERM or Ctrl-C: no new requests, what was begun is finished, then it ends with 0. Without the \
+    key-encryption key it serves what is public and says so in /readyz.")]
+pub(super) struct ServeArguments {
+    /// Put everything together, say whether it could answer, and end.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Serves until told to stop.
+pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCode, Failure> {
+    let console = Console::open(global)?;
+    log::start(&console.config.log)?;
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(Failure::system("threads"))?;
+    runtime.block_on(serve(global, console, arguments.check, threads))
+}
+
+async fn serve(global: &Global, console: Console, check: bool, threads: usize) -> Result<ExitCode, Failure> {
+    let Console { config, store, practice, .. } = console;
+    if practice && !config.mail_stays_here() {
+        return Err(Failure::unfit(
+            "this is a practice installation, and its mail would leave this machine",
+            "write kind = \"maildir\" and folder = \"state/mail\" in [mail.relay]",
+        ));
+    }
+    let state = config.state();
+    let door = if practice && !check { Some(practice::open(&state)?) } else { None };
+    let (clock, hand) = if practice {
+        let (clock, hand) = Clock::standing_at(practice::left(&store, &state)?);
+        (clock, Some(hand))
+    } else {
+        (Clock::System, None)
+    };
+    // The server opens the database anew, with a vault that may turn out to be shut.
+    drop(store);
+    let listener = listen(&config)?;
+    let assembled = Assembled::new(Parts {
+        clock,
+        entropy: Entropy::System,
+        location: location(&config)?,
+        kek: global.kek(&config),
+        settings: settings(&config, practice)?,
+        relay: config.mail.relay.clone(),
+        http_threads: threads,
+    })?;
+    if check {
+        return Ok(tell_whether_ready(&assembled, &config).await);
+    }
+    let stop = Stop::listen()?;
+    if let (Some(door), Some(hand)) = (door, hand) {
+        rehearse(assembled, listener, &config, door, hand, stop).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let running = assembled.run(listener).await.map_err(Failure::system("to answer"))?;
+    announce(&running.app, running.address(), &config);
+    stop.wait().await;
+    tracing::info!("stopping: what was begun is finished");
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves a practice installation, whose clock can be moved while it runs.
+async fn rehearse(
+    assembled: Assembled,
+    listener: TcpListener,
+    config: &Config,
+    (door, requests): (practice::Door, practice::Requests),
+    hand: Arc<VirtualClock>,
+    stop: Stop,
+) -> Result<(), Failure> {
+    let file = ClockFile::below(&config.state());
+    let practice = Practice { app: &assembled.app, worker: &assembled.worker, hand, file };
+    // What became due while no server ran happens now, at its own instant.
+    practice.advance(Clock::System.now()).await?;
+    let serving = assembled.serve(listener).await.map_err(Failure::system("to answer"))?;
+    announce(&assembled.app, serving.address, config);
+    practice.run(requests, stop.wait()).await?;
+    drop(door);
+    serving.stop().await;
+    Ok(())
+}
+
+/// The signals that end a server.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::system("to listen to signals"));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = config.server.listen;
+    let elsewhere = "choose another in [server] listen of the configuration";
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::unfit(
+            format!("{address} is taken by another program"),
+            format!("{elsewhere}, or see who has it: ss -ltnp"),
+        ),
+        io::ErrorKind::PermissionDenied => Failure::unfit(
+            format!("{address} may not be used by this user: ports below 1024 are reserved"),
+            format!("{elsewhere}, with a proxy in front of it"),
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            Failure::unfit(format!("{address} is no address of this machine"), elsewhere)
+        }
+        _ => Failure::unfit(format!("{address} cannot be listened on: {error}"), elsewhere),
+    })
+}
+
+fn announce(app: &App, address: SocketAddr, config: &Config) {
+    let key = match app.server_key() {
+        Ok(key) => format!("server key {}", key.fingerprint()),
+        Err(_) => "WITHOUT its key: only what is public is served, see /readyz".to_owned(),
+    };
+    say(&format!("embargod answers at http://{address} as {} · {key}", config.server.url));
+    if app.settings.practice {
+        item("practice", &format!("{} · move it: embargod practice advance 8d", shown(app)));
+    }
+}
+
+fn shown(app: &App) -> String {
+    display_instant(app.clock.now().trunc_subsecs(0), Tz::UTC)
+}
+
+async fn tell_whether_ready(assembled: &Assembled, config: &Config) -> ExitCode {
+    let reasons = assembled.app.unready().await;
+    for reason in &reasons {
+        item("FAIL", reason);
+    }
+    if !reasons.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    item("ok", &format!("would answer at http://{} as {}", config.server.listen, config.server.url));
+    ExitCode::SUCCESS
+}

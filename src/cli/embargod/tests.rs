@@ -1,0 +1,289 @@
+//! The operator's commands over real installations in directories of their own.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory as _, Parser as _};
+use tempfile::TempDir;
+
+use super::console::{Console, Global, recovery_path, settings};
+use super::doctor::{self, Level};
+use super::failure::Failure;
+use super::init::{self, InitArguments};
+use super::packager::{self, PackagerCommand};
+use super::{Arguments, Command, audit, project};
+use crate::app::Refusal;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::openpgp::{Person, Suite};
+use crate::vault::KeyEncryptionKey;
+
+fn person(user_id: &str) -> Person {
+    let made = Clock::System.now() - chrono::Duration::hours(1);
+    Person::generate(user_id, Suite::Cv25519, made).unwrap()
+}
+
+/// A directory with a maintainer's certificate in it, and room for an installation.
+struct Place {
+    directory: TempDir,
+    ada: Person,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place =
+            Self { directory: tempfile::tempdir().unwrap(), ada: person("Ada <ada@upstream.example>") };
+        place.file("ada.asc", &place.ada.certificate().to_armored());
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn global(&self) -> Global {
+        Global { config: self.path("embargo/embargod.toml"), credentials: None }
+    }
+
+    fn init(&self, more: &[&str]) -> Result<super::founding::Founded, Failure> {
+        let (directory, ada) = (self.path("embargo"), self.path("ada.asc"));
+        let mut line = vec!["embargod", "init", "--project", "requests", "--preset", "requests"];
+        line.extend(["--directory", directory.to_str().unwrap(), "--maintainer", ada.to_str().unwrap()]);
+        line.extend(more);
+        init::make(&init_arguments(&line), &Clock::System, &Entropy::System)
+    }
+}
+
+fn parse(line: &[&str]) -> Command {
+    Arguments::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command
+}
+
+fn init_arguments(line: &[&str]) -> InitArguments {
+    let Command::Init(arguments) = parse(line) else { panic!("no init: {line:?}") };
+    arguments
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn what_init_makes_can_be_opened_by_the_server_and_by_the_maintainer_alone() {
+    let place = Place::new();
+    let founded = place.init(&["--branch", "main", "--url", "https://embargo.upstream.example"]).unwrap();
+    let state = place.path("embargo/state");
+    for (name, expected) in [("kek", 0o400), ("embargod.sqlite", 0o600), (".", 0o700)] {
+        assert_eq!(mode(&state.join(name)), expected, "{name}");
+    }
+    let left: Vec<_> =
+        fs::read_dir(place.path("embargo")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+
+    let console = Console::open(&place.global()).unwrap();
+    assert!(!console.practice);
+    assert_eq!(console.config.mail.from, "embargo@embargo.upstream.example");
+    settings(&console.config, false).unwrap();
+    let (projects, maintainers) =
+        console.store.read_now(|tx| Ok::<_, Refusal>((tx.projects()?, tx.maintainers()?))).unwrap();
+    assert_eq!(
+        (projects[0].slug.as_str(), projects[0].policy.supported_branches.as_slice()),
+        ("requests", &["main".to_owned()][..])
+    );
+    assert_eq!(
+        (maintainers[0].name.as_str(), maintainers[0].address.as_str()),
+        ("Ada", "ada@upstream.example")
+    );
+
+    let recovery = fs::read(recovery_path(&state, &place.ada.certificate().fingerprint())).unwrap();
+    let opened = place.ada.decrypt(&recovery, None, Clock::System.now()).unwrap();
+    let text = String::from_utf8(opened.plaintext).unwrap();
+    let kek = fs::read_to_string(state.join("kek")).unwrap();
+    assert_eq!(text.lines().last(), Some(kek.trim()));
+    assert!(text.contains(&founded.server));
+    KeyEncryptionKey::from_text(&kek).unwrap();
+}
+
+#[test]
+fn the_file_that_init_writes_fits_on_a_screen_and_explains_every_line() {
+    for more in [&[][..], &["--practice"]] {
+        let place = Place::new();
+        place.init(more).unwrap();
+        let text = fs::read_to_string(place.global().config).unwrap();
+        assert!(text.lines().count() <= 40, "{text}");
+        assert!(text.lines().filter(|line| line.contains('=')).all(|line| line.contains(" # ")), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+        let config = Config::load(&place.global().config).unwrap();
+        assert!(config.mail_stays_here());
+    }
+}
+
+#[test]
+fn a_second_init_is_refused_and_changes_nothing() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let kek = fs::read(place.path("embargo/state/kek")).unwrap();
+    let refused = place.init(&[]).err().unwrap().to_string();
+    assert!(refused.contains("embargod.toml is there already; nothing was changed"), "{refused}");
+    assert_eq!(fs::read(place.path("embargo/state/kek")).unwrap(), kek);
+    fs::remove_file(place.path("embargo/embargod.toml")).unwrap();
+    assert!(place.init(&[]).err().unwrap().to_string().contains("state is there already"));
+}
+
+#[test]
+fn an_init_that_is_refused_half_way_leaves_nothing_behind() {
+    let place = Place::new();
+    // The second certificate is looked at when database and key exist already.
+    let bad = place.file("bad.asc", "no certificate");
+    let refused = place.init(&["--maintainer", bad.to_str().unwrap()]).err().unwrap().to_string();
+    assert!(refused.contains("not OpenPGP data"), "{refused}");
+    assert!(!place.path("embargo").exists());
+    fs::create_dir(place.path("embargo")).unwrap();
+    assert!(place.init(&["--maintainer", bad.to_str().unwrap()]).is_err());
+    assert_eq!(fs::read_dir(place.path("embargo")).unwrap().count(), 0);
+    place.init(&[]).unwrap();
+}
+
+fn add(place: &Place, more: &[&str], certificate: &[u8]) -> Result<(), Failure> {
+    let mut line = vec!["embargod", "packager", "add", "debian", "--contact", "security@debian.example"];
+    line.extend(["--project", "requests", "--certificate", "debian.asc"]);
+    line.extend(more);
+    let Command::Packager(PackagerCommand::Add(arguments)) = parse(&line) else { panic!("{line:?}") };
+    packager::add(&Console::open(&place.global()).unwrap(), &arguments, certificate)
+}
+
+#[test]
+fn a_packager_whose_key_cannot_be_used_is_refused_with_what_its_owner_can_type() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    // Made in the future: valid later, and of no use now.
+    let later = Clock::System.now() + chrono::Duration::days(400);
+    let early = Person::generate("D <security@debian.example>", Suite::Cv25519, later).unwrap();
+    let refused = add(&place, &[], &early.certificate().to_bytes()).unwrap_err();
+    assert!(refused.to_string().contains(&early.certificate().fingerprint()), "{refused}");
+
+    let secret = place.ada.secret_armored().unwrap();
+    let refused = add(&place, &[], secret.as_bytes()).unwrap_err().to_string();
+    assert!(refused.contains("gpg --armor --export"), "{refused}");
+
+    let good = person("D <security@debian.example>");
+    let refused = add(&place, &["--project", "flask"], &good.certificate().to_bytes()).unwrap_err();
+    assert!(refused.to_string().contains("there are: requests"), "{refused}");
+    let listed = |place: &Place| {
+        Console::open(&place.global()).unwrap().store.read_now(|tx| Ok::<_, Refusal>(tx.contacts()?)).unwrap()
+    };
+    assert!(listed(&place).is_empty(), "nothing of a refused packager stays");
+    add(&place, &[], &good.certificate().to_bytes()).unwrap();
+    assert_eq!(listed(&place)[0].address, "security@debian.example");
+}
+
+#[test]
+fn a_certificate_that_expired_years_ago_names_what_its_owner_can_type() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let made = Clock::System.now() - chrono::Duration::days(4 * 365);
+    let expired = crate::openpgp::ServerKey::generate("<security@debian.example>", made).unwrap();
+    let (what, cure) = add(&place, &[], &expired.certificate().to_bytes()).unwrap_err().parts();
+    assert!(what.contains("expired on"), "{what}");
+    let cure = cure.unwrap();
+    assert!(cure.starts_with("ask its owner for:  gpg --quick-set-expire"), "{cure}");
+    assert!(cure.ends_with("and the exported key again"), "{cure}");
+}
+
+#[test]
+fn an_exception_for_sha1_needs_a_day_to_come_and_a_reason_which_is_kept_in_the_log() {
+    let line = ["embargod", "packager", "add", "d", "--contact", "a@b.example", "--project", "p"];
+    let without_reason = [&line[..], &["--certificate", "x", "--allow-sha1", "2099-01-01"]].concat();
+    assert!(Arguments::try_parse_from(without_reason).is_err());
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let good = person("D <security@debian.example>").certificate().to_bytes();
+    let over = add(&place, &["--allow-sha1", "2020-01-01", "--reason", "Ada"], &good).unwrap_err();
+    assert!(over.to_string().contains("is over"), "{over}");
+    let entries = || {
+        Console::open(&place.global())
+            .unwrap()
+            .store
+            .read_now(|tx| Ok::<_, Refusal>(tx.verify_audit()?))
+            .unwrap()
+            .unwrap()
+    };
+    let before = entries();
+    add(&place, &["--allow-sha1", "2099-01-01", "--reason", "Ada"], &good).unwrap();
+    assert_eq!(entries(), before + 2, "one for the packager, one for the exception");
+}
+
+#[test]
+fn doctor_finds_what_is_wrong_and_says_how_to_mend_it() {
+    let place = Place::new();
+    place.init(&["--practice"]).unwrap();
+    let look = || doctor::look(&place.global(), &Clock::System).unwrap();
+    let texts = |level: Level| -> Vec<String> {
+        look().into_iter().filter(|finding| finding.level == level).map(|finding| finding.text).collect()
+    };
+    assert_eq!(texts(Level::Fail), [""; 0]);
+    let warned = texts(Level::Warn);
+    assert!(warned[0].contains("no second maintainer") && warned[1].contains("no packager"), "{warned:?}");
+    assert!(look().iter().all(|finding| finding.cure.is_some() || finding.level == Level::Ok));
+
+    let kek = place.path("embargo/state/kek");
+    let recovery = recovery_path(&place.path("embargo/state"), &place.ada.certificate().fingerprint());
+    fs::rename(&recovery, place.path("away")).unwrap();
+    assert!(texts(Level::Warn)[0].contains("no recovery file"), "{:?}", texts(Level::Warn));
+    fs::set_permissions(&kek, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(texts(Level::Fail)[0].contains("may be used by others"), "{:?}", texts(Level::Fail));
+    fs::write(&kek, format!("{}\n", "0".repeat(64))).unwrap();
+    assert!(texts(Level::Fail).iter().any(|text| text.contains("does not open")), "{:?}", texts(Level::Fail));
+    let text = fs::read_to_string(place.global().config).unwrap();
+    fs::write(place.global().config, text.replace("state/embargod.sqlite", "state/other.sqlite")).unwrap();
+    let failed = texts(Level::Fail);
+    assert!(failed.iter().any(|text| text.contains("there is no database at")), "{failed:?}");
+    assert!(!place.path("embargo/state/other.sqlite").exists(), "a doctor makes no database");
+}
+
+#[test]
+fn a_credential_of_the_service_manager_comes_before_the_file() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let credentials = tempfile::tempdir().unwrap();
+    let global = Global { credentials: Some(credentials.path().to_owned()), ..place.global() };
+    let config = global.load().unwrap();
+    assert_eq!(global.kek_path(&config), config.keys.kek_file);
+    fs::rename(&config.keys.kek_file, credentials.path().join("kek")).unwrap();
+    assert_eq!(global.kek_path(&config), credentials.path().join("kek"));
+    Console::open(&global).unwrap().store.read_now(|tx| Ok::<_, Refusal>(tx.check_key()?)).unwrap();
+    assert!(place.global().kek(&config).err().unwrap().contains("cannot be read"));
+}
+
+#[test]
+fn a_new_maintainer_gets_a_recovery_file_and_the_log_stays_whole() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let ben = person("Ben <ben@upstream.example>");
+    let file = place.file("ben.asc", &ben.certificate().to_armored());
+    let line = ["embargod", "project", "member", "add", "requests", "--certificate", file.to_str().unwrap()];
+    let Command::Project(command) = parse(&line) else { panic!("{line:?}") };
+    project::run(&place.global(), command).unwrap();
+    let path = recovery_path(&place.path("embargo/state"), &ben.certificate().fingerprint());
+    ben.decrypt(&fs::read(path).unwrap(), None, Clock::System.now()).unwrap();
+    audit::run(&place.global(), &audit::AuditCommand::Verify { json: false }).unwrap();
+}
+
+#[test]
+fn a_zone_that_does_not_exist_names_the_one_that_was_meant() {
+    assert_eq!(init::zone("Europe/Berlin").unwrap(), chrono_tz::Tz::Europe__Berlin);
+    assert!(init::zone("Europe/Belrin").unwrap_err().contains("did you mean Europe/Berlin?"));
+    assert!(init::zone("Middle/Earth").is_err());
+}
