@@ -1,5 +1,6 @@
 //! `embargod demo`: the rehearsal, from the command line.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ pub(super) struct DemoArguments {
     /// Your OpenPGP certificate: one more packager, whose mail only you can open.
     #[arg(long, value_name = "KEY")]
     pub to: Option<PathBuf>,
-    /// End after the last step instead of serving the result.
+    /// End after the last step instead of serving the result; implied when the output is no terminal.
     #[arg(long)]
     pub exit: bool,
     /// Where to leave everything that was published, mailed, stored and logged.
@@ -34,6 +35,8 @@ pub(super) struct DemoArguments {
 /// Rehearses.
 pub(super) fn run(arguments: DemoArguments) -> Result<ExitCode, Failure> {
     let DemoArguments { fix, to, exit, keep, port } = arguments;
+    // Nobody can press Ctrl-C in a pipe.
+    let exit = exit || !std::io::stdout().is_terminal();
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::system("threads"))?;
     let code = runtime.block_on(rehearsal::run(rehearsal::Options { fix, to, exit, keep, port }));
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
