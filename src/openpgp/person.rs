@@ -10,6 +10,7 @@ use openpgp::cert::{Cert, CertBuilder, CipherSuite};
 use openpgp::crypto::KeyPair;
 use openpgp::packet::Key;
 use openpgp::packet::key::{SecretParts, UnspecifiedRole};
+use openpgp::parse::Parse as _;
 use openpgp::serialize::SerializeInto as _;
 use openpgp::types::{Features, KeyFlags};
 use sequoia_openpgp as openpgp;
@@ -85,6 +86,11 @@ impl Person {
                 .generate()
         };
         Self::from_cert(build().map_err(|_| PersonError::Library)?.0)
+    }
+
+    /// The person who holds this unprotected secret key, armored or binary.
+    pub fn from_secret(bytes: &[u8]) -> Result<Self, PersonError> {
+        Self::from_cert(Cert::from_bytes(bytes).map_err(|_| PersonError::Library)?)
     }
 
     pub(super) fn from_cert(secret: Cert) -> Result<Self, PersonError> {
