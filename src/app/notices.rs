@@ -166,7 +166,7 @@ impl App {
     }
 }
 
-/// What is missing, if anything: announcements, alarms, deliveries, unblocked copies.
+/// What is missing, if anything: announcements, alarms, deliveries, copies to be put back in line.
 fn due(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
     let mut work = Vec::new();
     let current = tx.current_notices(now)?;
@@ -186,9 +186,13 @@ fn due(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
     for notice in &current {
         let Some(embargo) = tx.embargo(&notice.embargo)? else { continue };
         let existing = tx.recipients_of(&notice.id)?;
+        // Who may be told again after all: a copy was given up while the recipient was out of the audience.
+        let given_up = tx.superseded_copies(&notice.id)?;
         let mut add = |recipient: Recipient, packager: Option<PackagerId>| {
             if !existing.contains(&recipient) {
                 work.push(Work::Deliver(Box::new(notice.clone()), recipient, packager));
+            } else if let Some((id, _)) = given_up.iter().find(|(_, known)| *known == recipient) {
+                work.push(Work::PutBack(id.clone()));
             }
         };
         if notice.kind == NoticeKind::Alarm {
@@ -213,7 +217,7 @@ fn due(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
     }
     for (_, delivery) in tx.blocked_deliveries()? {
         if delivery.current && usable(tx, &delivery.recipient, now)? {
-            work.push(Work::Unblock(delivery.id));
+            work.push(Work::PutBack(delivery.id));
         }
     }
     Ok(work)
@@ -224,7 +228,7 @@ enum Work {
     Announce(EmbargoId, u32),
     Overdue(EmbargoId),
     Deliver(Box<Notice>, Recipient, Option<PackagerId>),
-    Unblock(DeliveryId),
+    PutBack(DeliveryId),
 }
 
 /// Inserts what is missing; running it twice does what running it once did.
@@ -277,7 +281,7 @@ pub(super) fn reconcile(
                     };
                     tx.insert_delivery(&new, now)?;
                 }
-                Work::Unblock(id) => tx.unblock_delivery(&id, now)?,
+                Work::PutBack(id) => tx.put_back_delivery(&id, now)?,
             }
         }
     }

@@ -219,6 +219,23 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// The copies of a notice that were given up, and who they were for.
+    pub fn superseded_copies(
+        &mut self,
+        notice: &NoticeId,
+    ) -> Result<Vec<(DeliveryId, Recipient)>, StoreError> {
+        deliveries::table
+            .filter(deliveries::notice_id.eq(notice.as_str()))
+            .filter(deliveries::state.eq(DeliveryState::Superseded.as_str()))
+            .select((deliveries::id, deliveries::recipient_kind, deliveries::recipient_id))
+            .load::<(String, String, String)>(self.db)?
+            .into_iter()
+            .map(|(id, kind, recipient)| {
+                Ok((parsed(&id, "deliveries", &id)?, Recipient::read(&kind, &recipient, &id)?))
+            })
+            .collect()
+    }
+
     /// Takes up to `count` due copies for `owner`, until `until`.
     pub fn claim_deliveries(
         &mut self,
@@ -334,10 +351,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Puts a blocked copy back in line.
-    pub fn unblock_delivery(&mut self, id: &DeliveryId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// Puts a copy that was blocked or given up back in line.
+    pub fn put_back_delivery(&mut self, id: &DeliveryId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let resting = [DeliveryState::Blocked, DeliveryState::Superseded].map(DeliveryState::as_str);
         diesel::update(deliveries::table.find(id.as_str()))
-            .filter(deliveries::state.eq(DeliveryState::Blocked.as_str()))
+            .filter(deliveries::state.eq_any(resting))
             .set((
                 deliveries::state.eq(DeliveryState::Pending.as_str()),
                 deliveries::not_before_at.eq(now.timestamp_micros()),
