@@ -4,6 +4,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod access;
+mod canary;
+mod changes;
+mod commands;
+mod harness;
+mod heads;
 mod house;
+mod law;
 mod migrations;
 mod openapi;
+mod outbox;
+mod shut_vault;
+mod whole_story;

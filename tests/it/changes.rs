@@ -1,0 +1,215 @@
+//! What packagers are told when plans change: a joiner, a new date, an end, a lift brought forward.
+
+use embargod::domain::id::EmbargoId;
+
+use crate::harness::{Change, TestServer, days, ordinary_text, start, utc};
+
+#[tokio::test]
+async fn a_new_date_is_told_to_everybody_and_the_old_one_no_longer_lifts() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.announces().await;
+    server.run_worker_until_idle().await;
+    let (status, kind, _) = mara.does(&Change::schedule(&id, "2026-06-17 14:00", None)).await.refused();
+    assert_eq!((status, kind.as_str()), (400, "reason"), "a promised date is not moved without a word");
+    let (status, kind, _) = mara.does(&Change::schedule(&id, "2026-06-20 14:00", Some("x"))).await.refused();
+    assert_eq!((status, kind.as_str()), (409, "date"), "a Saturday stays a Saturday");
+    let reason = Some("The release is late.");
+    mara.does(&Change::schedule(&id, "2026-06-16 14:00", reason)).await.accepted();
+    mara.does(&Change::schedule(&id, "2026-06-17 14:00", reason)).await.accepted();
+    server.run_worker_until_idle().await;
+    assert_eq!(
+        debian.subjects(&server.sink),
+        ["EMBARGO Requests", "NEW DATE Requests"],
+        "only the newest date"
+    );
+    let mail = debian.mailbox(&server.sink).remove(1);
+    assert!(mail.text.contains("Wed 17 Jun 2026 12:00 UTC"), "{}", mail.text);
+    assert!(mail.text.contains("The release is late."), "{}", mail.text);
+    server.clock.advance_to(utc("2026-06-16T12:00:00Z"));
+    assert_eq!(server.run_worker_until_idle().await.lifted, [""; 0]);
+    server.clock.advance_to(utc("2026-06-17T12:00:00Z"));
+    assert_eq!(server.run_worker_until_idle().await.lifted, ["EMB-2026-1"]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_date_that_has_not_been_told_moves_without_mail() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-10 14:00").await;
+    mara.does(&Change::schedule(&id, "2026-06-11 14:00", None)).await.accepted();
+    server.run_worker_until_idle().await;
+    assert_eq!(debian.subjects(&server.sink), [""; 0]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn an_embargo_that_ends_before_anybody_was_told_ends_in_silence() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-10 14:00").await;
+    mara.does(&Change::send(&id, None, false)).await.accepted();
+    let case = mara.does(&Change::cancel(&id, "It was no vulnerability.")).await.accepted();
+    assert_eq!(case.neutral.stage, "cancelled");
+    server.clock.advance(days(30).to_std().unwrap());
+    assert_eq!(server.run_worker_until_idle().await.lifted, [""; 0]);
+    assert_eq!(server.sink.messages(), []);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn an_announced_embargo_that_ends_tells_those_who_were_told_and_nobody_else() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let unreached = server.packager("unreached").await;
+    let busy = embargod::demo::sink::Fault::RefuseConnection;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-10 14:00").await;
+    mara.does(&Change::audience(&id, &["debian"])).await.accepted();
+    mara.does(&Change::send(&id, None, true)).await.accepted();
+    server.run_worker_until_idle().await;
+    server.sink.plan_times(busy, 4);
+    mara.does(&Change::cancel(&id, "It was no vulnerability.")).await.accepted();
+    server.run_worker_until_idle().await;
+    server.clock.advance(days(30).to_std().unwrap());
+    assert_eq!(server.run_worker_until_idle().await.lifted, [""; 0], "what is cancelled is not lifted");
+    assert_eq!(debian.subjects(&server.sink), ["EMBARGO Requests", "CANCELLED Requests"]);
+    assert_eq!(unreached.subjects(&server.sink), [""; 0]);
+    assert_eq!(server.client.get("/advisories/EMB-2026-1").await.status, 404);
+    let (status, kind, _) = mara.does(&Change::lift_early(&id, "It leaked.")).await.refused();
+    assert_eq!((status, kind.as_str()), (409, "stage"));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_leak_of_a_draft_makes_it_public_at_once_and_packagers_hear_why() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let omar = server.another_maintainer("omar").await;
+    let id = mara.opens(&ordinary_text()).await;
+    mara.does(&Change::lift_early(&id, "It is on a mailing list.")).await.accepted();
+    let done = server.run_worker_until_idle().await;
+    assert_eq!(done.lifted, ["EMB-2026-1"]);
+    assert_eq!(server.client.get("/advisories/EMB-2026-1").await.status, 200);
+    assert_eq!(
+        debian.subjects(&server.sink),
+        ["EMBARGO OVER Requests"],
+        "an announcement would be out of date"
+    );
+    assert!(debian.mailbox(&server.sink)[0].text.contains("It is on a mailing list."));
+    for address in ["mara@requests.example", "omar@requests.example"] {
+        assert_eq!(
+            server.sink.for_recipient(address).len(),
+            1,
+            "every maintainer is told who did it: {address}"
+        );
+    }
+    drop(omar);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn an_announced_embargo_is_brought_forward_and_never_put_back_that_way() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.announces().await;
+    server.run_worker_until_idle().await;
+    let later = embargod::wire::LiftEarly { reason: "x".to_owned(), at: Some("2026-06-11 14:00".to_owned()) };
+    let path = format!("/api/v1/embargoes/{id}/lift-early");
+    assert_eq!(mara.does(&Change::json("POST", path.clone(), &later)).await.response.status, 409);
+    let sooner =
+        embargod::wire::LiftEarly { reason: "Used.".to_owned(), at: Some("2026-06-03 14:00".to_owned()) };
+    mara.does(&Change::json("POST", path, &sooner)).await.accepted();
+    assert_eq!(server.run_worker_until_idle().await.lifted, [""; 0]);
+    server.clock.advance_to(utc("2026-06-03T12:00:00Z"));
+    assert_eq!(server.run_worker_until_idle().await.lifted, ["EMB-2026-1"]);
+    assert_eq!(debian.subjects(&server.sink), ["EMBARGO Requests", "EMBARGO OVER Requests"]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn who_is_taken_out_of_the_audience_gets_nothing_more_not_even_what_waits() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let slow = server.packager("slow").await;
+    let fault = embargod::demo::sink::Fault::reply(embargod::demo::sink::Stage::Rcpt, 450, "4.2.0 later");
+    server.sink.plan_for(&slow.address, fault);
+    let mara = server.maintainer();
+    let id = mara.announces().await;
+    server.run_worker_until_idle().await;
+    mara.does(&Change::audience(&id, &["debian"])).await.accepted();
+    server.sink.heal();
+    server.clock.advance(days(1).to_std().unwrap());
+    server.run_worker_until_idle().await;
+    assert_eq!(server.sink.for_recipient(&slow.address), []);
+    let token = slow.token().await;
+    assert_eq!(slow.embargoes(&token).await.len(), 0);
+    server.clock.advance_to(utc("2026-06-10T12:00:00Z"));
+    server.run_worker_until_idle().await;
+    assert_eq!(server.sink.for_recipient(&slow.address), []);
+    assert_eq!(debian.subjects(&server.sink).len(), 2);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn who_joins_before_the_notice_is_due_is_told_with_the_others_and_later_only_by_two() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-10 14:00").await;
+    let early = server.packager("early").await;
+    mara.does(&Change::audience(&id, &["debian", "early"])).await.accepted();
+    mara.does(&Change::send(&id, None, true)).await.accepted();
+    server.run_worker_until_idle().await;
+    assert_eq!(early.subjects(&server.sink), ["EMBARGO Requests"]);
+
+    let joiner = server.packager("joiner").await;
+    server.run_worker_until_idle().await;
+    assert_eq!(
+        joiner.subjects(&server.sink),
+        [""; 0],
+        "approved for the project is not told of this embargo"
+    );
+    let all = ["debian", "early", "joiner"];
+    let (status, kind, _) = mara.does(&Change::audience(&id, &all)).await.refused();
+    assert_eq!((status, kind.as_str()), (409, "second-person"));
+    // Once that is recorded, the joiner gets what is current, and nobody gets it twice.
+    server.clock.advance(days(4).to_std().unwrap());
+    let embargo: EmbargoId = id.parse().unwrap();
+    server
+        .change(move |tx| {
+            let everybody: Vec<_> = tx.packagers()?.into_iter().map(|packager| packager.id).collect();
+            Ok(tx.put_audience(&embargo, &everybody, start())?)
+        })
+        .await;
+    assert_eq!(server.run_worker_until_idle().await.sent, 1);
+    assert_eq!(joiner.subjects(&server.sink), ["EMBARGO Requests"]);
+    assert_eq!(early.subjects(&server.sink), ["EMBARGO Requests"]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_notice_that_is_due_and_not_frozen_alarms_the_maintainers_each_time_it_happens() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-10 14:00").await;
+    server.clock.advance_to(utc("2026-06-02T12:00:00Z"));
+    server.run_worker_until_idle().await;
+    server.run_worker_until_idle().await;
+    let alarms = || server.sink.for_recipient("mara@requests.example").len();
+    assert_eq!((alarms(), debian.subjects(&server.sink).len()), (1, 0));
+    mara.does(&Change::schedule(&id, "2026-06-17 14:00", None)).await.accepted();
+    server.run_worker_until_idle().await;
+    assert_eq!(alarms(), 1);
+    server.clock.advance_to(utc("2026-06-09T12:00:00Z"));
+    server.run_worker_until_idle().await;
+    assert_eq!(alarms(), 2, "a second missed notice is a second alarm");
+    server.finish().await;
+}

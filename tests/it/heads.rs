@@ -1,0 +1,79 @@
+//! Fifty recipients, one bulk encryption: what they share, what is each one's own, and who opens what.
+
+use std::collections::BTreeSet;
+
+use embargod::entropy::Entropy;
+use embargod::openpgp::packets;
+use sequoia_openpgp::armor::{Kind, Reader, ReaderMode};
+
+use crate::harness::{Packager, TestServer};
+
+const RECIPIENTS: usize = 50;
+const WRONG_PAIRS: usize = 1_000;
+
+fn dearmored(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut reader = Reader::from_bytes(text, ReaderMode::Tolerant(Some(Kind::Message)));
+    std::io::Read::read_to_end(&mut reader, &mut bytes).unwrap();
+    bytes
+}
+
+/// Where the head ends: every packet with a session key is one, and comes before the container.
+fn length_of_head(message: &[u8]) -> usize {
+    let mut at = 0;
+    // A packet of the new format with tag 1.
+    while message[at] == 0xc1 {
+        at += match message[at + 1] {
+            short @ 0..=191 => 2 + usize::from(short),
+            first @ 192..=223 => 3 + ((usize::from(first) - 192) << 8) + usize::from(message[at + 2]) + 192,
+            other => panic!("a session key packet has no length of the kind {other}"),
+        };
+    }
+    at
+}
+
+#[tokio::test]
+async fn fifty_messages_are_the_same_after_their_heads_and_each_opens_with_its_own_key_alone() {
+    let server = TestServer::start().await;
+    let mut packagers: Vec<Packager> = Vec::new();
+    for number in 0..RECIPIENTS {
+        packagers.push(server.packager(&format!("packager-{number}")).await);
+    }
+    server.maintainer().announces().await;
+    assert_eq!(server.run_worker_until_idle().await.sent, RECIPIENTS);
+
+    let mut messages = Vec::new();
+    let mut shared = BTreeSet::new();
+    for packager in &packagers {
+        let [mail] = <[_; 1]>::try_from(packager.mailbox(&server.sink)).unwrap();
+        let message = dearmored(&mail.armored);
+        let head = length_of_head(&message);
+        assert!(head > 0);
+        shared.insert(message[head..].to_vec());
+        let summary = packets(&message);
+        assert_eq!((summary.containers.as_slice(), summary.others.len()), (&[1][..], 0));
+        let own = packager.person.certificate().key_fingerprints();
+        assert_eq!(summary.session_keys.len(), 1);
+        for packet in &summary.session_keys {
+            let id = packet.recipient.as_deref().unwrap();
+            assert_eq!(packet.version, 3);
+            assert!(
+                own.iter().any(|fingerprint| fingerprint.ends_with(id)),
+                "{id} is a key of somebody else"
+            );
+        }
+        messages.push(message);
+    }
+    assert_eq!(shared.len(), 1, "one body for all");
+
+    let dice = Entropy::seeded(1);
+    let throw = |sides: usize| usize::from(u16::from_le_bytes(dice.bytes())) % sides;
+    for _ in 0..WRONG_PAIRS {
+        let reader = throw(RECIPIENTS);
+        let step = 1 + throw(RECIPIENTS - 1);
+        let owner = (reader + step) % RECIPIENTS;
+        let opened = packagers[reader].person.decrypt(&messages[owner], None, server.time.now());
+        assert!(opened.is_err(), "{reader} opens the message of {owner}");
+    }
+    server.finish().await;
+}

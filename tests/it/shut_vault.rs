@@ -1,0 +1,59 @@
+//! A server without its key-encryption key, or with another one: public pages work, the rest says why it does not.
+
+use embargod::vault::KeyEncryptionKey;
+use embargod::wire;
+use zeroize::Zeroizing;
+
+use crate::harness::{Change, TestServer, utc};
+
+#[tokio::test]
+async fn without_the_right_key_what_is_public_is_served_and_nothing_else() {
+    let mut server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let lifted = mara.announces().await;
+    server.run_worker_until_idle().await;
+    server.clock.advance_to(utc("2026-06-10T12:00:00Z"));
+    server.run_worker_until_idle().await;
+    let secret = mara.prepares("2026-06-24 14:00").await;
+    let tokens = [mara.token().await, debian.token().await];
+    let page = server.client.get("/advisories/EMB-2026-1").await.body;
+
+    let another = KeyEncryptionKey::from_random(Zeroizing::new([1; 32]));
+    for (kek, why) in
+        [(Err("no key file was named".to_owned()), "no key file was named"), (Ok(another), "does not open")]
+    {
+        server.restart_with(kek).await;
+        for path in ["/", "/feed.atom", "/key.asc", "/livez", "/advisories/EMB-2026-1.json", "/openapi.json"]
+        {
+            assert_eq!(server.client.get(path).await.status, 200, "{path}: {why}");
+        }
+        assert_eq!(server.client.get("/advisories/EMB-2026-1").await.body, page);
+        let ready = server.client.get("/readyz").await;
+        assert_eq!(ready.status, 503);
+        let readiness: wire::Readiness = ready.json();
+        assert!(!readiness.ready && readiness.reasons[0].contains(why), "{readiness:?}");
+        for token in &tokens {
+            for path in
+                ["".to_owned(), format!("/{lifted}"), format!("/{secret}"), format!("/{secret}/dates")]
+            {
+                let answer = server.client.get_as(token, &format!("/api/v1/embargoes{path}")).await;
+                assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+            }
+        }
+        assert_eq!(mara.does(&Change::cancel(&secret, "no")).await.response.status, 503);
+        let certificate = mara.person.certificate().to_armored().into_bytes();
+        assert_eq!(
+            server.client.call("POST", "/api/v1/challenges", &[], Some(certificate)).await.status,
+            503
+        );
+        let before = server.sink.messages().len();
+        // The worker of such a server can do nothing, and says so instead of doing half of it.
+        assert!(server.app().reconcile_notices().await.is_err() || server.sink.messages().len() == before);
+    }
+    server.restart().await;
+    assert_eq!(server.client.get("/readyz").await.status, 200);
+    let case: wire::CaseView = mara.reads(&tokens[0], &format!("/api/v1/embargoes/{secret}")).await;
+    assert_eq!(case.title, "Credentials leak on redirect");
+    server.finish().await;
+}
