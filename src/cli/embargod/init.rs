@@ -130,7 +130,7 @@ pub(super) fn run(arguments: &InitArguments) -> Result<ExitCode, Failure> {
         &format!("a copy of {STATE}/kek where no backup of the database lies: without it nothing opens"),
     );
     if arguments.practice {
-        item("practice", "its clock is moved by: embargod practice advance 8d");
+        item("clock", "moved by: embargod practice advance 8d");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -199,7 +199,7 @@ pub(super) fn make(arguments: &InitArguments, clock: &Clock, entropy: &Entropy) 
         files::create(&recovery_path(&state, fingerprint), 0o600, file)?;
     }
     if arguments.practice {
-        practice::ClockFile::below(&state).write(clock.now())?;
+        practice::ClockFile::below(&state).write(practice::Kept::done(clock.now()))?;
     }
     put_in_place(&scaffold, target)?;
     Ok(founded)

@@ -43,10 +43,10 @@ use failure::Failure;
     propagate_version = true,
     max_term_width = 110,
     after_long_help = "The first hour:\n  \
-        embargod demo                                                    a week in a few seconds; changes nothing\n  \
+        embargod demo         a week in a few seconds, in a place of its own\n  \
         embargod init --project requests --preset requests --maintainer me.asc\n  \
-        embargod doctor                                                  says what is missing\n  \
-        embargod packager add debian --contact security@debian.example --certificate debian.asc --project requests\n  \
+        embargod doctor\n  \
+        embargod packager add debian --contact security@debian.example --project requests\n  \
         embargod serve\n\n\
         Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong."
 )]

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use chrono::SubsecRound as _;
+use chrono::{DateTime, SubsecRound as _, Utc};
 use chrono_tz::Tz;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -25,14 +25,22 @@ use crate::entropy::Entropy;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     embargod serve\n  \
-    embargod serve --check                        puts everything together, answers nothing, ends\n  \
+    embargod serve --check                        before a restart: would it answer?\n  \
     embargod serve --config /etc/embargod/embargod.toml\n\n\
     SIGTERM or Ctrl-C: no new requests, what was begun is finished, then it ends with 0. Without the \
     key-encryption key it serves what is public and says so in /readyz.")]
 pub(super) struct ServeArguments {
-    /// Put everything together, say whether it could answer, and end.
+    /// Put everything together except the socket, say whether it would answer, and end.
     #[arg(long)]
     pub check: bool,
+}
+
+/// A server that is put together and does nothing yet.
+struct Prepared {
+    config: Config,
+    assembled: Assembled,
+    /// For practice: the hand on its clock, and where the clock has to be before it answers.
+    rehearsal: Option<(Arc<VirtualClock>, DateTime<Utc>)>,
 }
 
 /// Serves until told to stop.
@@ -40,15 +48,26 @@ pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCod
     let console = Console::open(global)?;
     log::start(&console.config.log)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    if arguments.check {
+        let prepared = prepare(global, console, threads)?;
+        return runtime(1)?.block_on(async { Ok(tell_whether_ready(&prepared).await) });
+    }
+    // Whoever cannot have the address should not touch the database.
+    let listener = listen(&console.config)?;
+    let prepared = prepare(global, console, threads)?;
+    runtime(threads)?.block_on(serve(prepared, listener))
+}
+
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
         .build()
-        .map_err(Failure::system("threads"))?;
-    runtime.block_on(serve(global, console, arguments.check, threads))
+        .map_err(Failure::system("threads"))
 }
 
-async fn serve(global: &Global, console: Console, check: bool, threads: usize) -> Result<ExitCode, Failure> {
+/// Puts the server together. Not inside a runtime: connecting to PostgreSQL blocks.
+fn prepare(global: &Global, console: Console, threads: usize) -> Result<Prepared, Failure> {
     let Console { config, store, practice, .. } = console;
     if practice && !config.mail_stays_here() {
         return Err(Failure::unfit(
@@ -56,17 +75,16 @@ async fn serve(global: &Global, console: Console, check: bool, threads: usize) -
             "write kind = \"maildir\" and folder = \"state/mail\" in [mail.relay]",
         ));
     }
-    let state = config.state();
-    let door = if practice && !check { Some(practice::open(&state)?) } else { None };
-    let (clock, hand) = if practice {
-        let (clock, hand) = Clock::standing_at(practice::left(&store, &state)?);
-        (clock, Some(hand))
+    let (clock, rehearsal) = if practice {
+        let left = practice::left(&store, &config.state())?;
+        let (clock, hand) = Clock::standing_at(left.served);
+        // A practice clock never stands behind the real time.
+        (clock, Some((hand, left.now.max(Clock::System.now()))))
     } else {
         (Clock::System, None)
     };
     // The server opens the database anew, with a vault that may turn out to be shut.
     drop(store);
-    let listener = listen(&config)?;
     let assembled = Assembled::new(Parts {
         clock,
         entropy: Entropy::System,
@@ -76,12 +94,14 @@ async fn serve(global: &Global, console: Console, check: bool, threads: usize) -
         relay: config.mail.relay.clone(),
         http_threads: threads,
     })?;
-    if check {
-        return Ok(tell_whether_ready(&assembled, &config).await);
-    }
+    Ok(Prepared { config, assembled, rehearsal })
+}
+
+async fn serve(prepared: Prepared, listener: TcpListener) -> Result<ExitCode, Failure> {
+    let Prepared { config, assembled, rehearsal } = prepared;
     let stop = Stop::listen()?;
-    if let (Some(door), Some(hand)) = (door, hand) {
-        rehearse(assembled, listener, &config, door, hand, stop).await?;
+    if let Some((hand, present)) = rehearsal {
+        rehearse(&assembled, listener, &config, hand, present, stop).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let running = assembled.run(listener).await.map_err(Failure::system("to answer"))?;
@@ -94,17 +114,19 @@ async fn serve(global: &Global, console: Console, check: bool, threads: usize) -
 
 /// Serves a practice installation, whose clock can be moved while it runs.
 async fn rehearse(
-    assembled: Assembled,
+    assembled: &Assembled,
     listener: TcpListener,
     config: &Config,
-    (door, requests): (practice::Door, practice::Requests),
     hand: Arc<VirtualClock>,
+    present: DateTime<Utc>,
     stop: Stop,
 ) -> Result<(), Failure> {
-    let file = ClockFile::below(&config.state());
-    let practice = Practice { app: &assembled.app, worker: &assembled.worker, hand, file };
+    let state = config.state();
+    let (door, requests) = practice::open(&state)?;
+    let practice =
+        Practice { app: &assembled.app, worker: &assembled.worker, hand, file: ClockFile::below(&state) };
     // What became due while no server ran happens now, at its own instant.
-    practice.advance(Clock::System.now()).await?;
+    practice.catch_up(present).await;
     let serving = assembled.serve(listener).await.map_err(Failure::system("to answer"))?;
     announce(&assembled.app, serving.address, config);
     practice.run(requests, stop.wait()).await?;
@@ -159,7 +181,7 @@ fn announce(app: &App, address: SocketAddr, config: &Config) {
     };
     say(&format!("embargod answers at http://{address} as {} · {key}", config.server.url));
     if app.settings.practice {
-        item("practice", &format!("{} · move it: embargod practice advance 8d", shown(app)));
+        item("clock", &format!("PRACTICE · {} · move it: embargod practice advance 8d", shown(app)));
     }
 }
 
@@ -167,14 +189,15 @@ fn shown(app: &App) -> String {
     display_instant(app.clock.now().trunc_subsecs(0), Tz::UTC)
 }
 
-async fn tell_whether_ready(assembled: &Assembled, config: &Config) -> ExitCode {
-    let reasons = assembled.app.unready().await;
+async fn tell_whether_ready(prepared: &Prepared) -> ExitCode {
+    let server = &prepared.config.server;
+    let reasons = prepared.assembled.app.unready().await;
     for reason in &reasons {
         item("FAIL", reason);
     }
     if !reasons.is_empty() {
         return ExitCode::FAILURE;
     }
-    item("ok", &format!("would answer at http://{} as {}", config.server.listen, config.server.url));
+    item("ok", &format!("would answer at http://{} as {}", server.listen, server.url));
     ExitCode::SUCCESS
 }

@@ -12,7 +12,7 @@ use super::doctor::{self, Level};
 use super::failure::Failure;
 use super::init::{self, InitArguments};
 use super::packager::{self, PackagerCommand};
-use super::{Arguments, Command, audit, project};
+use super::{Arguments, Command, audit, practice, project};
 use crate::app::Refusal;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -286,4 +286,25 @@ fn a_zone_that_does_not_exist_names_the_one_that_was_meant() {
     assert_eq!(init::zone("Europe/Berlin").unwrap(), chrono_tz::Tz::Europe__Berlin);
     assert!(init::zone("Europe/Belrin").unwrap_err().contains("did you mean Europe/Berlin?"));
     assert!(init::zone("Middle/Earth").is_err());
+}
+
+#[test]
+fn a_stopped_practice_clock_moves_in_its_file_and_an_ordinary_one_not_at_all() {
+    let run = |place: &Place, line: &[&str]| {
+        let Command::Practice(command) = parse(line) else { panic!("{line:?}") };
+        practice::run(&place.global(), &command)
+    };
+    let place = Place::new();
+    place.init(&["--practice"]).unwrap();
+    let file = practice::ClockFile::below(&place.path("embargo/state"));
+    let before = file.read().unwrap().unwrap();
+    run(&place, &["embargod", "practice", "advance", "8d"]).unwrap();
+    let after = file.read().unwrap().unwrap();
+    assert!(after.now >= before.now + chrono::Duration::days(8));
+    assert_eq!(after.served, before.served, "the next server goes through what became due meanwhile");
+    assert!(Console::open(&place.global()).unwrap().clock.now() >= after.now);
+    let ordinary = Place::new();
+    ordinary.init(&[]).unwrap();
+    let refused = run(&ordinary, &["embargod", "practice", "advance", "8d"]).unwrap_err().to_string();
+    assert!(refused.contains("no practice installation"), "{refused}");
 }

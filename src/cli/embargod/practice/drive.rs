@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::socket::{Request, Requests};
-use super::{ClockFile, Moved, Step};
+use super::{ClockFile, Kept, Moved, Step};
 use crate::app::{App, Refusal};
 use crate::cli::embargod::failure::Failure;
 use crate::clock::{Clock, VirtualClock};
@@ -43,15 +43,21 @@ impl Practice<'_> {
             let real = Clock::System.monotonic();
             let until = self.app.clock.now() + real.saturating_sub(passed);
             passed = real;
-            if let Err(refusal) = self.advance(until).await {
-                tracing::error!("the worker met a failure: {refusal}");
-            }
+            self.catch_up(until).await;
             if let Some(Request { line, answer }) = request {
                 // Who asked may have gone away; the clock has moved all the same.
                 let _ = answer.send(self.answer(line.trim()).await);
             }
         }
-        self.file.write(self.app.clock.now())
+        self.file.write(Kept::done(self.app.clock.now()))
+    }
+
+    /// Goes to `target`, and logs what stands in the way of the work there.
+    pub(in crate::cli::embargod) async fn catch_up(&self, target: DateTime<Utc>) {
+        if let Err(refusal) = self.advance(target).await {
+            tracing::error!("the worker met a failure: {refusal}");
+            self.hand.advance_to(target);
+        }
     }
 
     async fn answer(&self, line: &str) -> Moved {
@@ -72,7 +78,7 @@ impl Practice<'_> {
         let target = step.from(now).map_err(|error| error.to_string())?;
         let done = self.advance(target).await;
         // Written even after a failure: the clock has moved.
-        self.file.write(self.app.clock.now()).map_err(|failure| failure.to_string())?;
+        self.file.write(Kept::done(self.app.clock.now())).map_err(|failure| failure.to_string())?;
         done.map_err(|refusal| refusal.to_string())
     }
 

@@ -29,7 +29,7 @@ use crate::domain::instant::display_instant;
 use crate::store::Store;
 
 pub(super) use drive::Practice;
-pub(super) use socket::{Door, Requests, open};
+pub(super) use socket::open;
 pub(super) use step::Step;
 
 /// Commands about a practice installation's clock.
@@ -80,6 +80,15 @@ pub(super) struct Moved {
 #[derive(Clone, Debug)]
 pub(super) struct ClockFile(PathBuf);
 
+/// What the file holds, an instant on each line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// What the clock shows.
+    pub now: DateTime<Utc>,
+    /// Up to where a server has done what was due; from here the next one goes on.
+    pub served: DateTime<Utc>,
+}
+
 impl ClockFile {
     /// The one in the folder `state`.
     pub(super) fn below(state: &Path) -> Self {
@@ -87,31 +96,45 @@ impl ClockFile {
     }
 
     /// What it shows; nothing, if it is missing.
-    pub(super) fn read(&self) -> Result<Option<DateTime<Utc>>, Failure> {
+    pub(super) fn read(&self) -> Result<Option<Kept>, Failure> {
         if !self.0.exists() {
             return Ok(None);
         }
         let text = fs::read_to_string(&self.0).map_err(Failure::file(&self.0, "read"))?;
-        DateTime::parse_from_rfc3339(text.trim()).map(|instant| Some(instant.to_utc())).map_err(|_| {
-            Failure::unfit(
+        let instants: Option<Vec<_>> = text
+            .lines()
+            .map(|line| DateTime::parse_from_rfc3339(line.trim()).ok().map(|instant| instant.to_utc()))
+            .collect();
+        match instants.as_deref() {
+            Some(&[now]) => Ok(Some(Kept { now, served: now })),
+            Some(&[now, served]) => Ok(Some(Kept { now, served })),
+            _ => Err(Failure::unfit(
                 format!("{} holds no instant", self.0.display()),
                 "write one such as 2026-06-01T09:00:00Z, or remove the file to begin at the real time",
-            )
-        })
+            )),
+        }
     }
 
-    /// Keeps `now`.
-    pub(super) fn write(&self, now: DateTime<Utc>) -> Result<(), Failure> {
-        let text = format!("{}\n", now.to_rfc3339_opts(SecondsFormat::Micros, true));
-        files::replace(&self.0, 0o600, text.as_bytes())
+    /// Keeps what the clock shows, and up to where a server has done what was due.
+    pub(super) fn write(&self, kept: Kept) -> Result<(), Failure> {
+        let [now, served] =
+            [kept.now, kept.served].map(|instant| instant.to_rfc3339_opts(SecondsFormat::Micros, true));
+        files::replace(&self.0, 0o600, format!("{now}\n{served}\n").as_bytes())
     }
 }
 
-/// Where the practice clock over `store` was left: never before what the database has seen.
-pub(super) fn left(store: &Store, state: &Path) -> Result<DateTime<Utc>, Failure> {
+impl Kept {
+    /// Everything that was due at `now` has been done.
+    pub(super) fn done(now: DateTime<Utc>) -> Self {
+        Self { now, served: now }
+    }
+}
+
+/// How the practice clock over `store` was left: never before what the database has seen.
+pub(super) fn left(store: &Store, state: &Path) -> Result<Kept, Failure> {
     let seen = store.read_now(|tx| Ok::<_, Refusal>(tx.highest_instant()?))?;
-    let kept = ClockFile::below(state).read()?.unwrap_or_else(|| Clock::System.now());
-    Ok(kept.max(seen))
+    let kept = ClockFile::below(state).read()?.unwrap_or_else(|| Kept::done(Clock::System.now()));
+    Ok(Kept { now: kept.now.max(seen), served: kept.served.max(seen) })
 }
 
 /// What the practice clock over `store` shows: what its server says, or else where it was left, and never less
@@ -119,7 +142,7 @@ pub(super) fn left(store: &Store, state: &Path) -> Result<DateTime<Utc>, Failure
 pub(super) fn present(store: &Store, state: &Path) -> Result<DateTime<Utc>, Failure> {
     match socket::ask(state, "now")? {
         Some(moved) => Ok(moved.now),
-        None => Ok(left(store, state)?.max(Clock::System.now())),
+        None => Ok(left(store, state)?.now.max(Clock::System.now())),
     }
 }
 
@@ -157,7 +180,9 @@ fn stopped(console: &Console, command: &PracticeCommand) -> Result<Moved, Failur
     let mut now = console.clock.now();
     if let PracticeCommand::Advance { step, .. } = command {
         now = step.from(now).map_err(|error| Failure::unfit(error.to_string(), step::CURE))?;
-        ClockFile::below(&console.config.state()).write(now)?;
+        let state = console.config.state();
+        let served = left(&console.store, &state)?.served;
+        ClockFile::below(&state).write(Kept { now, served })?;
     }
     Ok(Moved { now, ..Moved::default() })
 }

@@ -26,7 +26,7 @@ pub(in crate::cli::embargod) struct Request {
 }
 
 /// Requests as they come in.
-pub(in crate::cli::embargod) type Requests = mpsc::Receiver<Request>;
+pub(super) type Requests = mpsc::Receiver<Request>;
 
 /// The socket in the folder `state`.
 fn path(state: &Path) -> PathBuf {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
-use super::{ClockFile, Moved, Practice, open, socket};
+use super::{ClockFile, Kept, Moved, Practice, open, socket};
 use crate::app::commands::Command;
 use crate::app::fixes::Change;
 use crate::app::roster::{NewPackager, Operator};
@@ -202,7 +202,7 @@ async fn a_running_server_moves_its_clock_when_asked_and_keeps_what_it_shows() {
     assert!(unread.refused.as_ref().unwrap().contains("neither a duration nor an instant"), "{unread:?}");
     assert_eq!(further.lifted, ["EMB-2026-1"]);
     let kept = ClockFile::below(&state).read().unwrap().unwrap();
-    assert!(kept >= further.now);
+    assert!(kept.now >= further.now && kept.served == kept.now);
     assert_eq!(rehearsal.happened(&id).1, Some(instant("2026-07-01T14:00:00Z")));
     drop(door);
     assert_eq!(socket::ask(&state, "now").unwrap(), None);
@@ -217,10 +217,13 @@ fn a_clock_file_keeps_its_instant_and_a_damaged_one_says_what_to_write() {
     let directory = tempfile::tempdir().unwrap();
     let file = ClockFile::below(directory.path());
     assert_eq!(file.read().unwrap(), None);
-    for text in [START, "2026-06-01T09:00:00.000001Z"] {
-        file.write(instant(text)).unwrap();
-        assert_eq!(file.read().unwrap(), Some(instant(text)));
+    for now in [START, "2026-06-01T09:00:00.000001Z"].map(instant) {
+        let kept = Kept { now, served: instant(START) };
+        file.write(kept).unwrap();
+        assert_eq!(file.read().unwrap(), Some(kept));
     }
+    std::fs::write(directory.path().join("practice-clock"), START).unwrap();
+    assert_eq!(file.read().unwrap(), Some(Kept::done(instant(START))), "one line is enough");
     std::fs::write(directory.path().join("practice-clock"), "tomorrow").unwrap();
     assert!(file.read().unwrap_err().to_string().contains("2026-06-01T09:00:00Z"));
 }
