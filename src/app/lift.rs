@@ -97,7 +97,9 @@ impl App {
         }
         let StoredEmbargo { mut embargo, content } = prepared.case;
         let lifts_at = embargo.stage.schedule().map(|schedule| schedule.lifts_at);
-        if let (Some(shared), Some(lifts_at)) = (tx.shared_clock()?, lifts_at)
+        // A clock that is moved by hand runs ahead of every other.
+        let shared = if self.clock.is_virtual() { None } else { tx.shared_clock()? };
+        if let (Some(shared), Some(lifts_at)) = (shared, lifts_at)
             && shared < lifts_at
         {
             return Err(Refusal::Unavailable(
