@@ -96,7 +96,6 @@ pub enum Command {
 /// What a command is carried out with.
 pub(super) struct Context<'a> {
     pub app: &'a App,
-    pub actor: Actor,
     pub maintainer: MaintainerId,
     pub if_match: Option<&'a str>,
     pub now: DateTime<Utc>,
@@ -194,7 +193,6 @@ impl App {
                 let action = command.name();
                 let context = Context {
                     app: &app,
-                    actor: actor.clone(),
                     maintainer: opened.maintainer.clone(),
                     if_match: opened.request.if_match.as_deref(),
                     now,

@@ -26,7 +26,7 @@ use crate::store::{
 /// How long a worker may hold a copy.
 const LEASE: Duration = Duration::seconds(600);
 /// How many copies are claimed at once.
-const BATCH: i64 = 128;
+const BATCH: i64 = 64;
 
 /// A message that is ready to leave.
 pub struct Outgoing {
@@ -53,8 +53,8 @@ pub enum Fate {
     NotSent(String),
     /// The answer after the final dot was lost.
     Uncertain(String),
-    /// It was not sent, because it no longer holds.
-    Superseded,
+    /// The last look stopped it; the next claim says what it means.
+    Stopped,
 }
 
 /// Somebody a copy is for, as of now.
@@ -85,8 +85,13 @@ impl App {
                 let mut outgoing = Vec::new();
                 let mut armored: Vec<(String, ArmoredBody)> = Vec::new();
                 for claimed in tx.claim_deliveries(&worker, now, now + LEASE, BATCH)? {
-                    if let Some(message) = app.prepare(tx, claimed, &mut armored, now)? {
-                        outgoing.push(message);
+                    let copy = claimed.clone();
+                    match tx.attempt(|tx| app.prepare(tx, claimed, &mut armored, now)) {
+                        Ok(Some(message)) => outgoing.push(message),
+                        Ok(None) => {}
+                        Err(Refusal::Store(error)) => return Err(Refusal::Store(error)),
+                        // One copy that cannot be made delays no other.
+                        Err(refusal) => app.give_up(tx, &copy, &refusal.to_string(), now)?,
                     }
                 }
                 Ok(outgoing)
@@ -94,19 +99,27 @@ impl App {
             .await
     }
 
-    /// The last look before a message leaves.
+    /// The last look before a message leaves: the copy is still held, what it says still holds, its
+    /// recipient may still be told, at the same address and with the same, still usable certificate.
     pub async fn may_send(&self, claimed: &Claimed) -> Result<bool, Refusal> {
         let claimed = claimed.clone();
+        let now = self.clock.now();
         self.store
             .read(move |tx| {
                 if !tx.may_send(&claimed)? {
                     return Ok(false);
                 }
-                // A certificate revoked since the claim stops the copy here.
-                Ok(match &claimed.frozen.as_ref().and_then(|frozen| frozen.head.clone()) {
-                    Some(head) => tx.certificate(&head.certificate()?)?.revoked_at.is_none(),
-                    None => true,
-                })
+                let notice = tx.notice(&claimed.notice)?;
+                let Some(addressee) = addressee(tx, &notice, &claimed.recipient, now)? else {
+                    return Ok(false);
+                };
+                let Some(frozen) = &claimed.frozen else { return Ok(false) };
+                let same_head = frozen.head.as_ref().is_none_or(|head| {
+                    addressee.trouble.is_none()
+                        && head.certificate == addressee.certificate_id.as_str()
+                        && head.version == addressee.version
+                });
+                Ok(same_head && frozen.address == addressee.address.as_str())
             })
             .await
     }
@@ -270,7 +283,8 @@ impl App {
             session_key: key.as_bytes().to_vec().into(),
         };
         tx.insert_body(embargo, subject, &body, now)?;
-        Ok(body)
+        // Another replica may have been faster; then its bytes are the ones that everybody gets.
+        tx.body(embargo, subject)?.ok_or(Refusal::NotFound)
     }
 
     /// The head of `body` for one certificate, kept so that every copy has the same bytes.
@@ -294,6 +308,24 @@ impl App {
             .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
         tx.insert_head(&body.id, stored.0, stored.1, &head, now)?;
         Ok(head)
+    }
+
+    /// Records that a copy cannot be made, and tells the maintainers.
+    fn give_up(
+        &self,
+        tx: &mut Tx<'_>,
+        claimed: &Claimed,
+        why: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let outcome = Outcome {
+            state: DeliveryState::Failed,
+            not_before: now,
+            reply: why.to_owned(),
+            attempted: false,
+        };
+        tx.record_outcome(claimed, &outcome, now)?;
+        self.alarm(tx, claimed, "A notice could not be made", why, now)
     }
 
     /// Makes one claimed copy ready, or records why it cannot leave.
@@ -450,7 +482,7 @@ impl App {
             };
             self.insert_notice(tx, &claimed.embargo, NoticeKind::KeyTrouble, None, &facts, now)?;
         }
-        super::notices::reconcile(self, tx, &super::Actor::Server, now)?;
+        super::notices::reconcile(self, tx, Some(&claimed.embargo), now)?;
         Ok(())
     }
 
@@ -473,7 +505,7 @@ impl App {
         };
         let facts = NoticeFacts { reason: format!("{what}: {who}\n{why}"), ..NoticeFacts::default() };
         self.insert_notice(tx, &claimed.embargo, NoticeKind::Alarm, None, &facts, now)?;
-        super::notices::reconcile(self, tx, &super::Actor::Server, now)?;
+        super::notices::reconcile(self, tx, Some(&claimed.embargo), now)?;
         Ok(())
     }
 }
@@ -537,9 +569,7 @@ fn outcome(claimed: &Claimed, fate: Fate, now: DateTime<Utc>, jitter: u8) -> Out
             (DeliveryState::Failed, now, reply, true)
         }
         Fate::Uncertain(reply) => (DeliveryState::Uncertain, later, reply, true),
-        Fate::Superseded => {
-            (DeliveryState::Superseded, now, "what it said no longer holds".to_owned(), false)
-        }
+        Fate::Stopped => (DeliveryState::Pending, now, "stopped by the last look".to_owned(), false),
     };
     Outcome { state, not_before, reply, attempted }
 }

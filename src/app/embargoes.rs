@@ -89,12 +89,15 @@ impl Context<'_> {
         let mut case = self.live(tx, &id)?;
         let members = tx.members(&case.embargo.project)?;
         let mut chosen = Vec::new();
-        for slug in slugs {
+        for (place, slug) in (1..).zip(slugs) {
+            // Who is approved is nobody's business on the wire: the refusal names no packager.
             let member = members.iter().find(|member| member.slug == *slug).ok_or_else(|| {
-                let known = members.iter().map(|member| member.slug.as_str()).collect::<Vec<_>>().join(", ");
                 Refusal::invalid(
                     "audience",
-                    format!("{slug:?} is no packager approved for this project; approved are: {known}"),
+                    format!(
+                        "entry {place} of the list is the short name of no packager that is approved for this \
+                         project; `embargod packager list` on the server names those that are"
+                    ),
                 )
             })?;
             chosen.push(member.id.clone());
@@ -110,6 +113,7 @@ impl Context<'_> {
             }
         }
         tx.put_audience(&id, &chosen, self.now)?;
+        case.content.audience_chosen = true;
         tx.save_embargo(&mut case.embargo, &case.content)?;
         Ok(id.into())
     }

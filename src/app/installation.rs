@@ -111,7 +111,12 @@ impl App {
             reasons.push("the OpenPGP parsers are stuck; restart the server".to_owned());
         }
         let clock = self.clock.now();
-        match self.store.read(|tx| Ok::<_, Refusal>((tx.highest_instant()?, tx.shared_clock()?))).await {
+        let looked = self.store.read(move |tx| {
+            let late = tx.due_lifts(clock - chrono::Duration::seconds(60), 1)?;
+            Ok::<_, Refusal>((tx.highest_instant()?, !late.is_empty()))
+        });
+        match looked.await {
+            Ok((_, true)) => reasons.push("a lift is overdue by more than a minute".to_owned()),
             Ok((highest, _)) if clock + chrono::Duration::seconds(120) < highest => {
                 reasons.push("the clock lies behind what the database has seen: lifts are held".to_owned());
             }

@@ -124,7 +124,7 @@ impl App {
         let kind = if early { NoticeKind::LiftedEarly } else { NoticeKind::Lifted };
         self.insert_notice(tx, &embargo.id, kind, None, &facts, now)?;
         tx.audit(entry(now, &Actor::Server, "lifted", &embargo.id, &advisory.id, Vec::new()));
-        notices::reconcile(self, tx, &Actor::Server, now)?;
+        notices::reconcile(self, tx, Some(&embargo.id), now)?;
         Ok(Some(advisory.id.clone()))
     }
 

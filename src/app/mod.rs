@@ -21,7 +21,7 @@ mod texts;
 
 use std::sync::{Arc, RwLock};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::address::Address;
@@ -61,7 +61,7 @@ pub struct App {
     pub settings: Arc<Settings>,
     server_key: Arc<RwLock<Option<Arc<ServerKey>>>>,
     parsers: Arc<ParsePool>,
-    wake: Arc<Notify>,
+    wakes: watch::Sender<u64>,
 }
 
 /// Who does something.
@@ -109,7 +109,7 @@ impl App {
             settings: Arc::new(settings),
             server_key: Arc::new(RwLock::new(server_key.map(Arc::new))),
             parsers: Arc::new(ParsePool::start()?),
-            wake: Arc::new(Notify::new()),
+            wakes: watch::Sender::new(0),
         })
     }
 
@@ -121,14 +121,14 @@ impl App {
         })
     }
 
-    /// Resolves when something became due since the last call.
-    pub async fn woken(&self) {
-        self.wake.notified().await;
+    /// Changes whenever something may have become due.
+    pub fn wakes(&self) -> watch::Receiver<u64> {
+        self.wakes.subscribe()
     }
 
     /// Tells the worker to look now.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        self.wakes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// The bounded pool in which foreign OpenPGP is parsed.

@@ -30,6 +30,7 @@ impl Context<'_> {
         at_once: bool,
     ) -> Result<Done, Refusal> {
         let mut case = self.live(tx, &id)?;
+        settle_audience(tx, &case, self.now)?;
         let project = tx.project(&case.embargo.project)?;
         let missing = super::reports::missing(tx, &case)?;
         if !missing.is_empty() {
@@ -86,7 +87,7 @@ impl Context<'_> {
             }
             _ => {}
         }
-        reconcile(self.app, tx, &self.actor, self.now)?;
+        reconcile(self.app, tx, Some(&id), self.now)?;
         Ok(Done { remarks, ..id.into() })
     }
 
@@ -158,28 +159,34 @@ impl App {
         let app = self.clone();
         let now = self.clock.now();
         // Most looks find nothing: those need no write lock.
-        let idle = self.store.read(move |tx| Ok::<_, Refusal>(due(tx, now)?.is_empty())).await?;
+        let idle = self.store.read(move |tx| Ok::<_, Refusal>(due(tx, None, now)?.is_empty())).await?;
         if idle {
             return Ok(false);
         }
-        self.store.write(move |tx| reconcile(&app, tx, &Actor::Server, app.clock.now())).await
+        self.store.write(move |tx| reconcile(&app, tx, None, app.clock.now())).await
     }
 }
 
 /// What is missing, if anything: announcements, alarms, deliveries, copies to be put back in line.
-fn due(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
+fn due(tx: &mut Tx<'_>, only: Option<&EmbargoId>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
+    let meant = |id: &EmbargoId| only.is_none_or(|only| only == id);
     let mut work = Vec::new();
-    let current = tx.current_notices(now)?;
+    let mut current = tx.current_notices(now)?;
+    current.retain(|notice| meant(&notice.embargo));
     for embargo in tx.due_notices(now)? {
+        if !meant(&embargo.id) {
+            continue;
+        }
+        let lead = tx.project(&embargo.project)?.policy.notice_lead;
+        let raised = current.iter().any(|notice| notice.embargo == embargo.id && notice.facts.overdue);
         match &embargo.stage {
-            Stage::Scheduled { frozen: Some(number), .. } => work.push(Work::Announce(embargo.id, *number)),
-            _ if !current
-                .iter()
-                .any(|notice| notice.embargo == embargo.id && notice.kind == NoticeKind::Alarm) =>
-            {
-                work.push(Work::Overdue(embargo.id));
+            // A week that is not left any more is nothing to announce in silence.
+            Stage::Scheduled { frozen: Some(number), schedule } if now + lead <= schedule.lifts_at => {
+                work.push(Work::Announce(embargo.id, *number));
             }
-            _ => {}
+            _ if raised => {}
+            Stage::Scheduled { frozen: Some(_), .. } => work.push(Work::Overdue(embargo.id, TOO_LATE)),
+            _ => work.push(Work::Overdue(embargo.id, NOTHING_FROZEN)),
         }
     }
     let contacts = tx.contacts()?;
@@ -223,32 +230,57 @@ fn due(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
     Ok(work)
 }
 
+const NOTHING_FROZEN: &str = "The notice to packagers is due, and nothing is frozen to be sent. Send it now \
+                              (embargoctl send), or choose a later date (embargoctl schedule).";
+const TOO_LATE: &str = "The notice to packagers could not leave when it was due, and what is left is less than the \
+                        policy promises them. Nothing was sent and nothing lifts: choose a later date \
+                        (embargoctl schedule), then send again.";
+
 /// One thing that is missing.
 enum Work {
     Announce(EmbargoId, u32),
-    Overdue(EmbargoId),
+    Overdue(EmbargoId, &'static str),
     Deliver(Box<Notice>, Recipient, Option<PackagerId>),
     PutBack(DeliveryId),
 }
 
-/// Inserts what is missing; running it twice does what running it once did.
+/// How often one reconciliation looks again: an announcement leads to deliveries, and they to nothing.
+const ROUNDS: usize = 4;
+
+/// Inserts what is missing, for one embargo or for all; running it twice does what running it once did.
+/// What cannot be done for one embargo does not hold the others.
 pub(super) fn reconcile(
     app: &App,
     tx: &mut Tx<'_>,
-    actor: &Actor,
+    only: Option<&EmbargoId>,
     now: DateTime<Utc>,
 ) -> Result<bool, Refusal> {
     let mut changed = false;
-    loop {
-        let work = due(tx, now)?;
+    for _ in 0..ROUNDS {
+        let work = due(tx, only, now)?;
         if work.is_empty() {
-            return Ok(changed);
+            break;
         }
-        changed = true;
         for item in work {
-            match item {
+            match tx.attempt(|tx| item.carry_out(app, tx, now)) {
+                Ok(()) => changed = true,
+                Err(Refusal::Store(error)) if !matches!(error, crate::store::StoreError::Conflict) => {
+                    return Err(Refusal::Store(error));
+                }
+                Err(_) => tracing::warn!("something that was due could not be done and is tried again"),
+            }
+        }
+    }
+    Ok(changed)
+}
+
+impl Work {
+    fn carry_out(self, app: &App, tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<(), Refusal> {
+        {
+            match self {
                 Work::Announce(id, number) => {
-                    let Some(mut case) = tx.embargo_with_content(&id)? else { continue };
+                    let Some(mut case) = tx.embargo_with_content(&id)? else { return Ok(()) };
+                    settle_audience(tx, &case, now)?;
                     case.embargo.stage = case.embargo.stage.announce(now)?;
                     tx.save_embargo(&mut case.embargo, &case.content)?;
                     app.insert_notice(
@@ -259,16 +291,11 @@ pub(super) fn reconcile(
                         &NoticeFacts::default(),
                         now,
                     )?;
-                    tx.audit(entry(now, actor, "announced", &id, &id, Vec::new()));
+                    tx.audit(entry(now, &Actor::Server, "announced", &id, &id, Vec::new()));
                 }
-                Work::Overdue(id) => {
-                    let facts = NoticeFacts {
-                        reason:
-                            "The notice to packagers is due, and nothing is frozen to be sent. Send it now \
-                                 (embargoctl send), or choose a later date (embargoctl schedule)."
-                                .to_owned(),
-                        ..NoticeFacts::default()
-                    };
+                Work::Overdue(id, why) => {
+                    let facts =
+                        NoticeFacts { reason: why.to_owned(), overdue: true, ..NoticeFacts::default() };
                     app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, now)?;
                 }
                 Work::Deliver(notice, recipient, packager) => {
@@ -284,7 +311,18 @@ pub(super) fn reconcile(
                 Work::PutBack(id) => tx.put_back_delivery(&id, now)?,
             }
         }
+        Ok(())
     }
+}
+
+/// Who is told when nobody chose: every packager that is approved when the first notice leaves.
+fn settle_audience(tx: &mut Tx<'_>, case: &StoredEmbargo, now: DateTime<Utc>) -> Result<(), Refusal> {
+    if !case.content.audience_chosen && !case.embargo.stage.is_announced() {
+        let members: Vec<PackagerId> =
+            tx.members(&case.embargo.project)?.into_iter().map(|packager| packager.id).collect();
+        tx.put_audience(&case.embargo.id, &members, now)?;
+    }
+    Ok(())
 }
 
 /// The packagers who were told something with content, or may have been.

@@ -64,6 +64,8 @@ impl Operator<'_> {
         let address = certificate.addresses().into_iter().next().ok_or_else(|| {
             Refusal::invalid("no-address", "the certificate names no mail address; add a user id with one")
         })?;
+        let address =
+            address.parse::<Address>().map_err(|error| Refusal::invalid("address", error))?.to_string();
         let name = certificate.user_ids().into_iter().next().unwrap_or_else(|| address.clone());
         let name = name.split('<').next().unwrap_or_default().trim().to_owned();
         self.store.write_now(|tx| {
@@ -137,6 +139,15 @@ impl Operator<'_> {
         now: DateTime<Utc>,
     ) -> Result<CertificateId, Refusal> {
         let id = CertificateId::from_random(self.entropy.bytes());
+        // What is known of it stays: an old export brings no revoked key back.
+        let stored = tx.certificate_by_fingerprint(&certificate.fingerprint())?;
+        let certificate = match stored {
+            Some(stored) => super::certificate_of(&stored)?
+                .0
+                .merge(certificate.clone())
+                .map_err(|error| Refusal::invalid(error.code(), error))?,
+            None => certificate.clone(),
+        };
         Ok(tx.put_certificate(&id, &certificate.fingerprint(), &certificate.to_bytes(), sha1_until, now)?)
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::commands::{Context, Done};
 use super::embargoes::needed;
-use super::{Actor, App, Refusal, notices, reports};
+use super::{App, Refusal, notices, reports};
 use crate::domain::dates::{Verdict, judge, offers};
 use crate::domain::embargo::{Schedule, Stage};
 use crate::domain::id::EmbargoId;
@@ -100,8 +100,12 @@ impl Context<'_> {
         case.embargo.stage =
             case.embargo.stage.schedule_for(schedule_of(&project.policy, lifts_at, verdict.notice_at))?;
         tx.save_embargo(&mut case.embargo, &case.content)?;
-        // An alarm about the old date is answered by the new one.
-        tx.supersede_notices(&id, &[NoticeKind::Alarm], self.now)?;
+        // The alarm about a missed notice is answered by a new date; missing that one is another alarm.
+        for notice in tx.current_notices(self.now)? {
+            if notice.embargo == id && notice.facts.overdue {
+                tx.supersede_notice(&notice, self.now)?;
+            }
+        }
         if announced {
             tx.supersede_notices(&id, &[NoticeKind::NewDate], self.now)?;
             let facts = NoticeFacts {
@@ -142,6 +146,7 @@ impl Context<'_> {
             }
         };
         let was_announced = case.embargo.stage.is_announced();
+        let old_date = case.embargo.stage.schedule().map(|schedule| schedule.lifts_at);
         case.embargo.stage =
             case.embargo.stage.lift_early(schedule_of(&project.policy, at, self.now), number, self.now)?;
         case.content.ending = Some(reason.clone());
@@ -156,12 +161,17 @@ impl Context<'_> {
                 self.now,
             )?;
         }
+        if was_announced && at > self.now {
+            tx.supersede_notices(&id, &[NoticeKind::NewDate], self.now)?;
+            let facts = NoticeFacts { reason: reason.clone(), old_date, ..NoticeFacts::default() };
+            self.app.insert_notice(tx, &id, NoticeKind::NewDate, None, &facts, self.now)?;
+        }
         let facts = NoticeFacts {
             reason: format!("a maintainer lifts this embargo early: {reason}"),
             ..NoticeFacts::default()
         };
         self.app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, self.now)?;
-        notices::reconcile(self.app, tx, &Actor::Server, self.now)?;
+        notices::reconcile(self.app, tx, Some(&id), self.now)?;
         Ok(id.into())
     }
 }
@@ -169,7 +179,10 @@ impl Context<'_> {
 /// Whether packagers keep their whole week when an announced embargo moves to `lifts_at`.
 fn moved_late_enough(stage: &Stage, policy: &Policy, lifts_at: DateTime<Utc>) -> bool {
     match stage {
-        Stage::Announced { announced_at, .. } => *announced_at + policy.notice_lead <= lifts_at,
+        Stage::Announced { announced_at, schedule, .. } => {
+            // Moved back they keep more than was promised; forward is `lift_early`, with its reason.
+            *announced_at + policy.notice_lead <= lifts_at && schedule.lifts_at <= lifts_at
+        }
         _ => false,
     }
 }

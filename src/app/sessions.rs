@@ -4,12 +4,12 @@
 //! if the primary key is registered. The posted certificate is merged into the stored one: an extended
 //! expiry counts at once, and so does a revocation made by its owner.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::{Actor, App, Refusal, certificate_of};
 use crate::domain::id::{CertificateId, TokenId};
-use crate::openpgp::{Acceptance, Certificate, Challenge, SessionKey, encrypt_to};
+use crate::openpgp::{Acceptance, Certificate, Challenge, SessionKey, encrypt_to, make_head, packets};
 use crate::store::{AuditEntry, NewToken, StoreError, TokenKind, TokenOwner, Tx};
 
 /// How long a challenge can be answered.
@@ -82,11 +82,13 @@ impl App {
                     return Ok(Err(UNKNOWN));
                 }
                 let (known, acceptance) = certificate_of(&stored)?;
-                let Ok(merged) = known.clone().merge(posted) else { return Ok(Err(UNKNOWN)) };
+                let Ok(merged) = known.clone().merge(posted.clone()) else { return Ok(Err(UNKNOWN)) };
                 if merged.to_bytes() != known.to_bytes() {
                     tx.put_certificate(&new_id, &fingerprint, &merged.to_bytes(), None, now)?;
                 }
-                if merged.check(&acceptance, now).is_err() {
+                if merged.check(&acceptance, now).is_err()
+                    || !opens_only_with_live_keys(&posted, &merged, &acceptance, now)
+                {
                     return Ok(Err(UNUSABLE));
                 }
                 let Some((owner, actor)) = owner_of(tx, &stored.id)? else { return Ok(Err(UNKNOWN)) };
@@ -145,6 +147,26 @@ impl App {
     }
 }
 
+/// Whether every key that the challenge was encrypted to is one that counts today: who holds a subkey that
+/// its owner revoked may still have a copy of the certificate from before.
+fn opens_only_with_live_keys(
+    posted: &Certificate,
+    merged: &Certificate,
+    acceptance: &Acceptance,
+    now: DateTime<Utc>,
+) -> bool {
+    let recipients = |certificate: &Certificate, acceptance: &Acceptance| -> Option<Vec<String>> {
+        // The key stands for none: only who would be able to open it is asked.
+        let head = make_head(&SessionKey::from_random([0; 32]), certificate, acceptance, now).ok()?;
+        Some(packets(&head).session_keys.into_iter().filter_map(|packet| packet.recipient).collect())
+    };
+    let lenient = Acceptance::Sha1Bindings { until: now + CHALLENGE_LIVES };
+    match (recipients(posted, &lenient), recipients(merged, acceptance)) {
+        (Some(asked), Some(live)) => asked.iter().all(|key| live.contains(key)),
+        _ => false,
+    }
+}
+
 const LATE: &str =
     "the challenge was used before, is older than five minutes, or was never given: ask for a new one";
 const UNKNOWN: &str = "this certificate belongs to no maintainer and no packager's contact of this server; \
@@ -176,7 +198,7 @@ pub(super) fn bearer(
     tx: &mut Tx<'_>,
     token: &str,
     kind: TokenKind,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<Bearer, Refusal> {
     let refused = || Refusal::Unauthorised("this token is unknown, expired or revoked: log in again");
     if !well_formed(token) {

@@ -87,7 +87,7 @@ pub struct Assembled {
 }
 
 impl Assembled {
-    /// Puts the parts together. A wrong key-encryption key, or none, leaves a server that serves what is
+    /// Puts the parts together; on PostgreSQL not from inside an async task, since it waits. A wrong key-encryption key, or none, leaves a server that serves what is
     /// public and says why in `/readyz`.
     pub fn new(parts: Parts) -> Result<Self, AssemblyError> {
         let store = open_store(parts.location.clone(), parts.kek, &parts.entropy)?;

@@ -20,6 +20,9 @@ pub struct CaseContent {
     pub credits: Vec<Credit>,
     /// Branches excused from having a fix.
     pub waivers: Vec<Waiver>,
+    /// Whether a maintainer chose who is told; until then it is everybody who is approved.
+    #[serde(default)]
+    pub audience_chosen: bool,
     /// Why it was lifted early or cancelled, if it was.
     #[serde(default)]
     pub ending: Option<String>,

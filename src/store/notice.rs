@@ -43,6 +43,9 @@ pub struct NoticeFacts {
     /// Who alone is to be told, where it is not everybody: a contact or maintainer id.
     #[serde(default)]
     pub only: Option<String>,
+    /// Whether it is the alarm about a notice that is due and cannot leave.
+    #[serde(default)]
+    pub overdue: bool,
     /// The public advisory it points to.
     #[serde(default)]
     pub advisory: Option<String>,
@@ -298,15 +301,14 @@ impl Tx<'_> {
         content: &[u8],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        diesel::insert_into(heads::table)
-            .values((
-                heads::body_id.eq(body),
-                heads::certificate_id.eq(certificate.as_str()),
-                heads::certificate_version.eq(version),
-                heads::content.eq(content),
-                heads::made_at.eq(now.timestamp_micros()),
-            ))
-            .execute(self.db)?;
+        let row = HeadRow {
+            body_id: body.to_owned(),
+            certificate_id: certificate.to_string(),
+            certificate_version: version,
+            content: content.to_vec(),
+            made_at: now.timestamp_micros(),
+        };
+        dialect::insert_if_absent(self.db, &row)?;
         Ok(())
     }
 }
@@ -325,3 +327,15 @@ struct BodyRow {
 }
 
 dialect::insertable_once!(BodyRow, bodies);
+
+#[derive(Insertable)]
+#[diesel(table_name = heads)]
+struct HeadRow {
+    body_id: String,
+    certificate_id: String,
+    certificate_version: i64,
+    content: Vec<u8>,
+    made_at: i64,
+}
+
+dialect::insertable_once!(HeadRow, heads);

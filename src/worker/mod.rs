@@ -17,6 +17,8 @@ use crate::outbound::pool::{Item, RelayPool};
 
 /// How long the worker sleeps at most on the system's clock.
 const LONGEST_SLEEP: Duration = Duration::seconds(1);
+/// How many messages leave between two looks and two records.
+const HANDFUL: usize = 16;
 /// How long it rests after a failure.
 const REST: Duration = Duration::seconds(5);
 
@@ -25,6 +27,15 @@ pub struct Worker {
     app: App,
     relay: Arc<RelayPool>,
     name: String,
+}
+
+/// What a loop is for.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// Lifts, announcements, and what is to be told.
+    Decide,
+    /// Handing messages to the relay.
+    Deliver,
 }
 
 /// What one look did.
@@ -74,23 +85,43 @@ impl Worker {
         }
     }
 
-    /// Works until `stop` turns true; what was begun is finished first.
-    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
-        loop {
-            if *stop.borrow() {
-                return;
+    /// Works until `stop` turns true; what was begun is finished first. Lifts and announcements have a loop
+    /// of their own: a slow relay delays no lift.
+    pub async fn run(&self, stop: watch::Receiver<bool>) {
+        tokio::join!(self.repeat(stop.clone(), Task::Decide), self.repeat(stop, Task::Deliver));
+    }
+
+    /// Does one of the two tasks once; says whether there was anything to do.
+    async fn once(&self, task: Task) -> Result<bool, Refusal> {
+        match task {
+            Task::Deliver => Ok(self.deliver().await? > 0),
+            Task::Decide => {
+                let lifted = !self.app.lift_due().await?.is_empty();
+                let changed = self.app.reconcile_notices().await? || lifted;
+                if changed {
+                    self.app.wake();
+                }
+                Ok(changed)
             }
+        }
+    }
+
+    /// Does something until nothing is left to do, and again when something changed or became due.
+    async fn repeat(&self, mut stop: watch::Receiver<bool>, task: Task) {
+        let mut wakes = self.app.wakes();
+        while !*stop.borrow() {
+            wakes.borrow_and_update();
             let looked_at = self.app.clock.now();
-            let pause_until = match self.look().await {
-                Ok(done) if !done.is_idle() => continue,
-                Ok(_) => self.next_look(looked_at).await,
+            let pause_until = match self.once(task).await {
+                Ok(true) => continue,
+                Ok(false) => self.next_look(looked_at).await,
                 Err(refusal) => {
                     tracing::error!("the worker rests after a failure: {refusal}");
                     self.app.clock.now() + REST
                 }
             };
             tokio::select! {
-                () = self.app.woken() => {}
+                changed = wakes.changed() => if changed.is_err() { return },
                 () = self.app.clock.wait_until(pause_until) => {}
                 changed = stop.wait_for(|stop| *stop) => if changed.is_err() { return },
             }
@@ -115,22 +146,30 @@ impl Worker {
         if claimed.is_empty() {
             return Ok(0);
         }
-        let mut fates = Vec::with_capacity(claimed.len());
-        let mut items = Vec::with_capacity(claimed.len());
-        for Outgoing { claimed, from, to, parts } in claimed {
-            if self.app.may_send(&claimed).await? {
-                items.push(Item { id: claimed, from, to, parts });
-            } else {
-                fates.push((claimed, Fate::Superseded));
+        let mut tried = 0;
+        let mut waiting = claimed.into_iter();
+        loop {
+            let mut fates = Vec::new();
+            let mut items = Vec::new();
+            // The last look is taken right before a handful leaves, and what became of it is recorded right
+            // after: little is sent on an old look, and little is sent again after a crash.
+            for Outgoing { claimed, from, to, parts } in waiting.by_ref().take(HANDFUL) {
+                if self.app.may_send(&claimed).await? {
+                    items.push(Item { id: claimed, from, to, parts });
+                } else {
+                    fates.push((claimed, Fate::Stopped));
+                }
             }
+            if items.is_empty() && fates.is_empty() {
+                return Ok(tried);
+            }
+            tried += items.len() + fates.len();
+            let mut outcomes = self.relay.send_batch(items);
+            while let Some((claimed, outcome)) = outcomes.recv().await {
+                fates.push((claimed, fate(outcome)));
+            }
+            self.app.record(fates).await?;
         }
-        let tried = items.len();
-        let mut outcomes = self.relay.send_batch(items);
-        while let Some((claimed, outcome)) = outcomes.recv().await {
-            fates.push((claimed, fate(outcome)));
-        }
-        self.app.record(fates).await?;
-        Ok(tried)
     }
 }
 

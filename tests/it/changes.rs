@@ -129,7 +129,25 @@ async fn an_announced_embargo_is_brought_forward_and_never_put_back_that_way() {
     assert_eq!(server.run_worker_until_idle().await.lifted, [""; 0]);
     server.clock.advance_to(utc("2026-06-03T12:00:00Z"));
     assert_eq!(server.run_worker_until_idle().await.lifted, ["EMB-2026-1"]);
-    assert_eq!(debian.subjects(&server.sink), ["EMBARGO Requests", "EMBARGO OVER Requests"]);
+    let subjects = ["EMBARGO Requests", "NEW DATE Requests", "EMBARGO OVER Requests"];
+    assert_eq!(debian.subjects(&server.sink), subjects, "who was promised a date hears that it moved");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_down_over_the_notice_announces_nothing_without_the_week() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-16 14:00").await;
+    mara.does(&Change::send(&id, None, false)).await.accepted();
+    // The notice was due on the 8th; nobody looked until six days before the date.
+    server.clock.advance_to(utc("2026-06-10T12:00:00Z"));
+    server.run_worker_until_idle().await;
+    assert_eq!(debian.subjects(&server.sink), [""; 0]);
+    assert_eq!(server.sink.for_recipient("mara@requests.example").len(), 1, "the maintainer is told");
+    server.clock.advance_to(utc("2026-06-16T12:00:00Z"));
+    assert_eq!(server.run_worker_until_idle().await.lifted, [""; 0], "and nothing lifts");
     server.finish().await;
 }
 

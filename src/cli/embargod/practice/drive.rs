@@ -31,13 +31,15 @@ impl Practice<'_> {
         stop: impl Future<Output = ()>,
     ) -> Result<(), Failure> {
         let mut passed = Clock::System.monotonic();
+        let mut wakes = self.app.wakes();
         tokio::pin!(stop);
         loop {
             let mut request = None;
             tokio::select! {
                 () = &mut stop => break,
                 came = requests.recv() => request = came,
-                () = self.app.woken() => {}
+                // The sender lives in `app`, so this does not fail.
+                _ = wakes.changed() => {}
                 () = tokio::time::sleep(TICK) => {}
             }
             let real = Clock::System.monotonic();
