@@ -77,10 +77,10 @@ async fn story(steps: Vec<Step>) {
     for step in &steps {
         match step {
             Step::Look => drop(server.look().await),
-            Step::Wait(hours) => server.clock.advance(Duration::from_secs(hours * 3_600)),
+            Step::Wait(hours) => server.clock.advance(Duration::from_hours(*hours)),
             Step::Restart => server.restart().await,
             Step::Busy(times) => {
-                server.sink.plan_times(Fault::reply(Stage::Rcpt, 451, "4.3.0 later"), *times)
+                server.sink.plan_times(Fault::reply(Stage::Rcpt, 451, "4.3.0 later"), *times);
             }
             Step::Audience(_) | Step::Leave(_) => take(&server, &id, step).await,
         }
@@ -89,7 +89,7 @@ async fn story(steps: Vec<Step>) {
     for day in 1..=20 {
         server.run_worker_until_idle().await;
         server.clock.advance_to(start() + chrono::Duration::days(day));
-        server.clock.advance(Duration::from_secs(3_600));
+        server.clock.advance(Duration::from_hours(1));
     }
     let first = server.run_worker_until_idle().await;
     assert_eq!(first, embargod::worker::Done::default(), "once was enough: {steps:?}");
@@ -157,11 +157,11 @@ async fn who_was_out_of_the_audience_while_the_others_were_told_is_told_on_comin
     mara.does(&Change::send(&id, None, true)).await.accepted();
     server.run_worker_until_idle().await;
     take(&server, &id, &Step::Audience(0)).await;
-    server.clock.advance(Duration::from_secs(3_600));
+    server.clock.advance(Duration::from_hours(1));
     server.run_worker_until_idle().await;
     server.sink.heal();
     take(&server, &id, &Step::Audience(0)).await;
-    server.clock.advance(Duration::from_secs(3_600));
+    server.clock.advance(Duration::from_hours(1));
     server.run_worker_until_idle().await;
     assert_eq!(debian.subjects(&server.sink), ["EMBARGO Requests"]);
     server.finish().await;

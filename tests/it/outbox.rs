@@ -18,7 +18,7 @@ use sequoia_openpgp::types::{Features, KeyFlags};
 
 use crate::harness::{TestServer, days, start, utc};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 const MARA: &str = "mara@requests.example";
 
 fn message_id(received: &Received) -> String {
@@ -199,7 +199,7 @@ fn person(cert: &Cert) -> Person {
 async fn a_notice_waits_for_an_expired_key_and_follows_when_its_owner_logs_in_with_the_extended_one() {
     let server = TestServer::start().await;
     let address = "security@sleepy.example";
-    let cert = expiring(&format!("Sleepy <{address}>"), Duration::from_secs(31 * 86_400));
+    let cert = expiring(&format!("Sleepy <{address}>"), Duration::from_hours(31 * 24));
     let sleepy = server.packager_who_is("sleepy", "Sleepy", address, person(&cert)).await;
     let debian = server.packager("debian").await;
     server.clock.advance_to(utc("2026-06-02T12:00:00Z"));

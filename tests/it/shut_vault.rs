@@ -35,7 +35,7 @@ async fn without_the_right_key_what_is_public_is_served_and_nothing_else() {
         assert!(!readiness.ready && readiness.reasons[0].contains(why), "{readiness:?}");
         for token in &tokens {
             for path in
-                ["".to_owned(), format!("/{lifted}"), format!("/{secret}"), format!("/{secret}/dates")]
+                [String::new(), format!("/{lifted}"), format!("/{secret}"), format!("/{secret}/dates")]
             {
                 let answer = server.client.get_as(token, &format!("/api/v1/embargoes{path}")).await;
                 assert_eq!(answer.status, 503, "{path}: {}", answer.text());

@@ -221,7 +221,7 @@ async fn a_changed_patch_goes_out_as_revision_2_with_its_difference_and_replaces
     assert_eq!((status, kind.as_str()), (400, "reason"));
     mara.does(&Change::send(&id, Some("The port counts as well."), false)).await.accepted();
     server.sink.heal();
-    server.clock.advance(std::time::Duration::from_secs(3_600));
+    server.clock.advance(hours(1).to_std().unwrap());
     server.run_worker_until_idle().await;
 
     assert_eq!(debian.subjects(&server.sink), ["EMBARGO Requests", "EMBARGO Requests"]);

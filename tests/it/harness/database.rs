@@ -30,8 +30,7 @@ impl Database {
             Self::Sqlite => Location::Sqlite(folder.join("embargod.db")),
             Self::Postgres(url) => {
                 let random = Entropy::System.bytes::<8>();
-                let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-                let name = format!("embargod_test_{name}");
+                let name = format!("embargod_test_{}", super::hex(&random));
                 execute(url, &format!("CREATE DATABASE {name}")).await;
                 Location::Postgres(with_name(url, &name))
             }

@@ -98,13 +98,12 @@ impl Maintainer {
     /// The signed and encrypted form of a command.
     pub fn signed(&self, change: &Change) -> Vec<u8> {
         let random: [u8; 16] = self.entropy.bytes();
-        let key: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let url = format!("{}{}", self.client.base_url(), change.path);
         let request = SignedRequest {
             method: change.method.clone(),
             url: change.signed_url.clone().unwrap_or(url),
             if_match: change.if_match.clone(),
-            idempotency_key: change.key.clone().unwrap_or(key),
+            idempotency_key: change.key.clone().unwrap_or_else(|| super::hex(&random)),
             expires: change.expires.unwrap_or(self.time.now() + chrono::Duration::minutes(10)),
             content_type: Some(change.content_type.to_owned()),
             body: change.body.clone(),

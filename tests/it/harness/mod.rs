@@ -19,7 +19,7 @@ use chrono::{DateTime, Duration, Utc};
 pub use client::{Client, Response};
 pub use database::Database;
 pub use log::Log;
-pub use maintainer::{Answer, Change, Maintainer, ordinary_text};
+pub use maintainer::{Change, Maintainer, ordinary_text};
 pub use packager::{Mail, Packager};
 pub use people::person;
 pub use series::Series;
@@ -36,6 +36,15 @@ pub fn days(count: i64) -> Duration {
 
 pub fn hours(count: i64) -> Duration {
     Duration::hours(count)
+}
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
 }
 
 /// An instant written in RFC 3339.

@@ -23,7 +23,6 @@ pub struct Packager {
 /// A mail that was opened.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    pub received: Received,
     /// The armored message, byte for byte.
     pub armored: Vec<u8>,
     pub subject: String,
@@ -48,11 +47,11 @@ impl Packager {
     /// The encrypted mails in the mailbox, opened.
     pub fn mailbox(&self, sink: &Sink) -> Vec<Mail> {
         let received = sink.for_recipient(&self.address);
-        received.into_iter().filter_map(|received| self.opens(received)).collect()
+        received.iter().filter_map(|received| self.opens(received)).collect()
     }
 
     /// Opens a mail; `None` if it is not encrypted.
-    pub fn opens(&self, received: Received) -> Option<Mail> {
+    pub fn opens(&self, received: &Received) -> Option<Mail> {
         let outer = mail::read(&received.bytes).unwrap();
         let armored = outer.encrypted()?.to_vec();
         let opened = self.person.decrypt(&armored, Some(&self.server), self.time.now()).unwrap();
@@ -67,7 +66,6 @@ impl Packager {
                 .map(|(name, bytes)| (name, bytes.to_vec()))
                 .collect(),
             signature_good: opened.signature_good,
-            received,
         })
     }
 
