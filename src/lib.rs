@@ -28,7 +28,8 @@
 //!    +------------------------------------------------+
 //! ```
 //!
-//! `cli` also uses `client`, which uses `wire`; `demo` may use anything and nothing uses it.
+//! `cli` also uses `client`, which uses `wire` and the ids of `domain`; `http` renders its pages with
+//! `formats`; `cli::assembly` alone puts all parts together; `demo` may use anything, and only `cli` calls it.
 
 pub mod app;
 pub mod cli;
