@@ -1,6 +1,6 @@
 //! Notices: frozen, announced when due, and turned into deliveries by comparing what should be with what is.
 //!
-//! [`reconcile`] takes no input. Deliveries are (audience x what is currently to be known) minus what
+//! Reconciliation takes no input. Deliveries are (audience x what is currently to be known) minus what
 //! exists; that one rule covers the announcement, somebody who joins later, and a restart.
 
 use std::fmt::Write as _;

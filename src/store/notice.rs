@@ -156,7 +156,7 @@ impl Tx<'_> {
     }
 
     /// Every notice that is currently to be known, oldest first. What a finished embargo had to say stops
-    /// being news after [`NEWS_LASTS`].
+    /// being news after 30 days.
     pub fn current_notices(&mut self, now: DateTime<Utc>) -> Result<Vec<Notice>, StoreError> {
         let live = ["draft", "scheduled", "announced"];
         let recent = (now - NEWS_LASTS).timestamp_micros();
