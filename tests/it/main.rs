@@ -12,6 +12,7 @@ mod harness;
 mod heads;
 mod house;
 mod law;
+mod login;
 mod migrations;
 mod openapi;
 mod outbox;

@@ -1,0 +1,62 @@
+//! Login with keys that no longer count.
+
+use std::time::SystemTime;
+
+use embargod::openpgp::Person;
+use sequoia_openpgp::Profile;
+use sequoia_openpgp::cert::{Cert, CertBuilder, SubkeyRevocationBuilder};
+use sequoia_openpgp::serialize::SerializeInto as _;
+use sequoia_openpgp::types::{Features, HashAlgorithm, KeyFlags, ReasonForRevocation};
+
+use crate::harness::{TestServer, days, start};
+
+fn person(cert: &Cert) -> Person {
+    Person::from_secret(&cert.as_tsk().to_vec().unwrap()).unwrap()
+}
+
+/// A certificate with two encryption subkeys, and the first of them.
+fn two_subkeys() -> (Cert, sequoia_openpgp::Fingerprint) {
+    let encrypting = KeyFlags::empty().set_transport_encryption().set_storage_encryption();
+    let (cert, _) = CertBuilder::new()
+        .set_profile(Profile::RFC4880)
+        .unwrap()
+        .set_features(Features::empty().set_seipdv1())
+        .unwrap()
+        .set_creation_time(SystemTime::from(start() - days(30)))
+        .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
+        .add_userid("Debian <security@debian.example>")
+        .add_subkey(encrypting.clone(), None, None)
+        .add_subkey(encrypting, None, None)
+        .generate()
+        .unwrap();
+    let first = cert.keys().subkeys().next().unwrap().key().fingerprint();
+    (cert, first)
+}
+
+#[tokio::test]
+async fn who_stole_a_subkey_that_its_owner_revoked_logs_in_with_no_older_copy_of_the_certificate() {
+    let (before, stolen) = two_subkeys();
+    let mut primary = before.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let subkey = before.keys().subkeys().next().unwrap();
+    let revocation = SubkeyRevocationBuilder::new()
+        .set_signature_creation_time(SystemTime::from(start() - days(1)))
+        .unwrap()
+        .set_reason_for_revocation(ReasonForRevocation::KeyCompromised, b"")
+        .unwrap()
+        .build(&mut primary, &before, subkey.key(), HashAlgorithm::SHA512)
+        .unwrap();
+    let after = before.clone().insert_packets(revocation).unwrap().0;
+    let thief = person(&before.clone().retain_subkeys(|key| key.key().fingerprint() == stolen));
+
+    let server = TestServer::start().await;
+    let owner = server.packager_who_is("debian", "Debian", "security@debian.example", person(&after)).await;
+    assert!(!owner.token().await.is_empty(), "the owner's other subkey opens the challenge");
+
+    let certificate = thief.certificate().to_armored().into_bytes();
+    let challenge = server.client.call("POST", "/api/v1/challenges", &[], Some(certificate)).await;
+    assert_eq!(challenge.status, 200, "nothing tells the thief that the certificate is known");
+    let opened = thief.decrypt(&challenge.body, None, server.time.now()).unwrap();
+    let token = server.client.call("POST", "/api/v1/tokens", &[], Some(opened.plaintext)).await;
+    assert_eq!(token.status, 401, "{}", token.text());
+    server.finish().await;
+}
