@@ -276,40 +276,37 @@ pub(super) fn reconcile(
 
 impl Work {
     fn carry_out(self, app: &App, tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<(), Refusal> {
-        {
-            match self {
-                Work::Announce(id, number) => {
-                    let Some(mut case) = tx.embargo_with_content(&id)? else { return Ok(()) };
-                    settle_audience(tx, &case, now)?;
-                    case.embargo.stage = case.embargo.stage.announce(now)?;
-                    tx.save_embargo(&mut case.embargo, &case.content)?;
-                    app.insert_notice(
-                        tx,
-                        &id,
-                        NoticeKind::Announcement,
-                        Some(number),
-                        &NoticeFacts::default(),
-                        now,
-                    )?;
-                    tx.audit(entry(now, &Actor::Server, "announced", &id, &id, Vec::new()));
-                }
-                Work::Overdue(id, why) => {
-                    let facts =
-                        NoticeFacts { reason: why.to_owned(), overdue: true, ..NoticeFacts::default() };
-                    app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, now)?;
-                }
-                Work::Deliver(notice, recipient, packager) => {
-                    let new = NewDelivery {
-                        id: DeliveryId::from_random(app.entropy.bytes()),
-                        notice: notice.id.clone(),
-                        embargo: notice.embargo.clone(),
-                        recipient,
-                        packager,
-                    };
-                    tx.insert_delivery(&new, now)?;
-                }
-                Work::PutBack(id) => tx.put_back_delivery(&id, now)?,
+        match self {
+            Work::Announce(id, number) => {
+                let Some(mut case) = tx.embargo_with_content(&id)? else { return Ok(()) };
+                settle_audience(tx, &case, now)?;
+                case.embargo.stage = case.embargo.stage.announce(now)?;
+                tx.save_embargo(&mut case.embargo, &case.content)?;
+                app.insert_notice(
+                    tx,
+                    &id,
+                    NoticeKind::Announcement,
+                    Some(number),
+                    &NoticeFacts::default(),
+                    now,
+                )?;
+                tx.audit(entry(now, &Actor::Server, "announced", &id, &id, Vec::new()));
             }
+            Work::Overdue(id, why) => {
+                let facts = NoticeFacts { reason: why.to_owned(), overdue: true, ..NoticeFacts::default() };
+                app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, now)?;
+            }
+            Work::Deliver(notice, recipient, packager) => {
+                let new = NewDelivery {
+                    id: DeliveryId::from_random(app.entropy.bytes()),
+                    notice: notice.id.clone(),
+                    embargo: notice.embargo.clone(),
+                    recipient,
+                    packager,
+                };
+                tx.insert_delivery(&new, now)?;
+            }
+            Work::PutBack(id) => tx.put_back_delivery(&id, now)?,
         }
         Ok(())
     }
