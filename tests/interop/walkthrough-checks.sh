@@ -30,3 +30,8 @@ def walk(parts):
 walk(message["body"])
 assert "main.mbox" in names, names
 PYTHON
+
+# neomutt, in a terminal, shows the same: the subject only once the message is open, the text, the fix's name.
+python3 "$EMBARGOD_INTEROP/neomutt.py" "$PWD/reader/mail" \
+    'PRACTICE EMBARGO widgetlib: Header injection in Widget.render' 'A line break in a name starts a new header.' \
+    main.mbox > reader/transcript
