@@ -110,8 +110,11 @@ impl App {
                     return Ok(false);
                 }
                 let notice = tx.notice(&claimed.notice)?;
-                let Some(addressee) = addressee(tx, &notice, &claimed.recipient, now)? else {
-                    return Ok(false);
+                let addressee = match addressee(tx, &notice, &claimed.recipient, now) {
+                    Ok(Some(addressee)) => addressee,
+                    Err(Refusal::Store(error)) => return Err(Refusal::Store(error)),
+                    // The next claim finds the same, and says so.
+                    Ok(None) | Err(_) => return Ok(false),
                 };
                 let Some(frozen) = &claimed.frozen else { return Ok(false) };
                 let same_head = frozen.head.as_ref().is_none_or(|head| {
@@ -282,9 +285,7 @@ impl App {
             content,
             session_key: key.as_bytes().to_vec().into(),
         };
-        tx.insert_body(embargo, subject, &body, now)?;
-        // Another replica may have been faster; then its bytes are the ones that everybody gets.
-        tx.body(embargo, subject)?.ok_or(Refusal::NotFound)
+        Ok(tx.keep_body(embargo, subject, &body, now)?)
     }
 
     /// The head of `body` for one certificate, kept so that every copy has the same bytes.
@@ -306,8 +307,7 @@ impl App {
         })?;
         let head = make_head(&SessionKey::from_random(key), certificate, acceptance, now)
             .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
-        tx.insert_head(&body.id, stored.0, stored.1, &head, now)?;
-        Ok(head)
+        Ok(tx.keep_head(&body.id, stored.0, stored.1, &head, now)?)
     }
 
     /// Records that a copy cannot be made, and tells the maintainers.

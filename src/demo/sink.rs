@@ -67,6 +67,8 @@ pub enum Fault {
     DropAt(Stage),
     /// The mail is kept, and the connection closed before the sender is told so.
     LoseAnswerAfterDot,
+    /// Nothing is said until [`Sink::heal`]; then the connection is closed. Not at [`Stage::Body`].
+    StallAt(Stage),
 }
 
 impl Fault {
@@ -79,7 +81,7 @@ impl Fault {
         match self {
             Self::RefuseConnection => Stage::Banner,
             Self::Reply { stage: Stage::Body, .. } | Self::LoseAnswerAfterDot => Stage::Dot,
-            Self::Reply { stage, .. } | Self::DropAt(stage) => *stage,
+            Self::Reply { stage, .. } | Self::DropAt(stage) | Self::StallAt(stage) => *stage,
         }
     }
 }
@@ -98,6 +100,9 @@ struct State {
     transcript: Mutex<Vec<u8>>,
     plans: Mutex<VecDeque<Planned>>,
     count: watch::Sender<usize>,
+    /// How many conversations wait for [`Sink::heal`].
+    stalled: watch::Sender<usize>,
+    healed: watch::Sender<u64>,
     size_limit: u64,
 }
 
@@ -106,8 +111,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
-    /// The fault planned for this stage and recipient, if it is its turn.
-    fn fault(&self, stage: Stage, recipients: &[String]) -> Option<Fault> {
+    /// The fault planned for this stage and recipient, if it is its turn, and what tells that it is over.
+    fn fault(&self, stage: Stage, recipients: &[String]) -> Option<(Fault, watch::Receiver<u64>)> {
         let mut plans = locked(&self.plans);
         let index = plans.iter().position(|plan| {
             plan.fault.stage() == stage
@@ -124,7 +129,7 @@ impl State {
                 plans.remove(index);
             }
         }
-        Some(fault)
+        Some((fault, self.healed.subscribe()))
     }
 
     fn keep(&self, message: Received) {
@@ -157,6 +162,8 @@ impl Sink {
             transcript: Mutex::default(),
             plans: Mutex::default(),
             count: watch::Sender::new(0),
+            stalled: watch::Sender::new(0),
+            healed: watch::Sender::new(0),
             size_limit,
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&state)));
@@ -223,9 +230,17 @@ impl Sink {
         });
     }
 
+    /// Waits until a conversation stalls.
+    pub async fn wait_for_stall(&self) {
+        // The sender lives in `state`, so waiting cannot fail.
+        let _ = self.state.stalled.subscribe().wait_for(|stalled| *stalled > 0).await;
+    }
+
     /// Forgets everything that was planned.
     pub fn heal(&self) {
-        locked(&self.state.plans).clear();
+        let mut plans = locked(&self.state.plans);
+        plans.clear();
+        self.state.healed.send_modify(|times| *times += 1);
     }
 }
 

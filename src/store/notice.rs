@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::dialect::Db;
 use super::schema::{bodies, embargoes, heads, notices};
-use super::{StoreError, Tx, dialect, instant, parsed};
+use super::{StoreError, Tx, corrupt, dialect, instant, parsed};
 use crate::domain::id::{CertificateId, EmbargoId, FixId, NoticeId};
 use crate::domain::notice::NoticeKind;
 use crate::vault::Place;
@@ -254,14 +254,14 @@ impl Tx<'_> {
         Ok(count > 0)
     }
 
-    /// Stores a body unless another worker was faster.
-    pub fn insert_body(
+    /// Keeps a body unless another replica was faster; returns the one that everybody gets.
+    pub fn keep_body(
         &mut self,
         embargo: &EmbargoId,
         subject: &BodySubject,
         body: &Body,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Body, StoreError> {
         let place = Place { table: "bodies", column: "session_key", row: &body.id };
         let (kind, id) = subject.columns();
         let row = BodyRow {
@@ -275,7 +275,7 @@ impl Tx<'_> {
             created_at: now.timestamp_micros(),
         };
         dialect::insert_if_absent(self.db, &row)?;
-        Ok(())
+        self.body(embargo, subject)?.ok_or_else(|| corrupt("bodies", &body.id))
     }
 
     /// The head of a body for one state of one certificate, if it was made.
@@ -292,15 +292,15 @@ impl Tx<'_> {
             .optional()?)
     }
 
-    /// Keeps a head, so that every later copy has the same bytes.
-    pub fn insert_head(
+    /// Keeps a head unless another replica was faster; returns the one that every copy has.
+    pub fn keep_head(
         &mut self,
         body: &str,
         certificate: &CertificateId,
         version: i64,
         content: &[u8],
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<u8>, StoreError> {
         let row = HeadRow {
             body_id: body.to_owned(),
             certificate_id: certificate.to_string(),
@@ -309,7 +309,7 @@ impl Tx<'_> {
             made_at: now.timestamp_micros(),
         };
         dialect::insert_if_absent(self.db, &row)?;
-        Ok(())
+        self.head(body, certificate, version)?.ok_or_else(|| corrupt("heads", body))
     }
 }
 

@@ -11,7 +11,7 @@ use embargod::openpgp::{Person, Suite};
 use embargod::store::Location;
 use embargod::wire::{CreditEntry, OpenEmbargo};
 
-use crate::harness::{Change, Log, Maintainer, Packager, Series, TestServer, days, start};
+use crate::harness::{Change, Log, Maintainer, Packager, Series, TestServer, days, ordinary_text, start};
 
 const CVE: &str = "CVE-2026-83014471926";
 const COMMIT: &str = "9c1185a5c5e9fc54612808977ee8f548b2258d31";
@@ -32,7 +32,9 @@ const PUBLIC: [&str; 12] = [
     "patch file",
 ];
 const PUBLIC_IN_THE_MBOX: [&str; 3] = ["patch author", "patch message", "patch line"];
-const NEVER: [&str; 6] = [
+const NEVER: [&str; 8] = [
+    "title of a cancelled embargo",
+    "reason of a cancellation",
     "notice",
     "credited person",
     "packager",
@@ -127,7 +129,22 @@ impl Words {
         let reason = format!("forgot {}", self.word("reason of revision 2"));
         mara.does(&Change::send(&id, Some(&reason), false)).await.accepted();
         server.run_worker_until_idle().await;
+        self.cancelled_story(server, mara).await;
         id
+    }
+
+    /// Announces another case and calls it off.
+    async fn cancelled_story(&self, server: &TestServer, mara: &Maintainer) {
+        let mut text = ordinary_text();
+        text.insert("title".to_owned(), self.word("title of a cancelled embargo").into());
+        let id = mara.opens(&text).await;
+        mara.puts_fix(&id, "main", &Series::default().mbox()).await;
+        mara.does(&Change::schedule(&id, "2026-06-10 14:00", None)).await.accepted();
+        mara.does(&Change::send(&id, None, true)).await.accepted();
+        server.run_worker_until_idle().await;
+        let reason = format!("no bug: {}", self.word("reason of a cancellation"));
+        mara.does(&Change::cancel(&id, &reason)).await.accepted();
+        server.run_worker_until_idle().await;
     }
 }
 
@@ -221,7 +238,9 @@ async fn no_secret_word_is_readable_anywhere_before_the_lift_and_only_the_public
     let mara = server.maintainer();
     let packager = words.packager(&server).await;
     let id = words.story(&server, &mara).await;
-    assert_eq!(packager.mailbox(&server.sink).len(), 2);
+    let mails = packager.mailbox(&server.sink);
+    assert_eq!(mails.len(), 4, "two revisions, and another embargo with its end");
+    assert!(mails[3].text.contains(words.word("reason of a cancellation")));
     let token = packager.token().await;
     let list = server.client.get_as(&token, "/api/v1/embargoes").await.everything();
     packager.fetches(&token, &format!("/api/v1/embargoes/{id}/revisions/2/notice")).await;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use embargod::domain::id::EmbargoId;
 use embargod::entropy::Entropy;
 use embargod::openpgp::packets;
+use embargod::store::{Body, BodySubject};
 use sequoia_openpgp::armor::{Kind, Reader, ReaderMode};
 
 use crate::harness::{Packager, TestServer};
@@ -75,5 +77,29 @@ async fn fifty_messages_are_the_same_after_their_heads_and_each_opens_with_its_o
         let opened = packagers[reader].person.decrypt(&messages[owner], None, server.time.now());
         assert!(opened.is_err(), "{reader} opens the message of {owner}");
     }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn of_two_replicas_that_make_the_same_body_and_head_at_once_the_first_ones_are_kept_by_both() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let id: EmbargoId = server.maintainer().announces().await.parse().unwrap();
+    server.run_worker_until_idle().await;
+    let now = server.time.now();
+    server
+        .change(move |tx| {
+            let [notice] = <[_; 1]>::try_from(tx.current_notices(now)?).unwrap();
+            let subject = BodySubject::Notice(notice.id);
+            let first = tx.body(&id, &subject)?.unwrap();
+            let slower = Body { id: "slower".to_owned(), content: vec![1], session_key: vec![2; 32].into() };
+            let kept = tx.keep_body(&id, &subject, &slower, now)?;
+            assert_eq!((&kept.id, &kept.content), (&first.id, &first.content));
+            let contact = tx.contacts()?.remove(0);
+            let head = tx.head(&first.id, &contact.certificate, 1)?.unwrap();
+            assert_eq!(tx.keep_head(&first.id, &contact.certificate, 1, &[3], now)?, head);
+            Ok(())
+        })
+        .await;
     server.finish().await;
 }

@@ -33,8 +33,8 @@ fn two_subkeys() -> (Cert, sequoia_openpgp::Fingerprint) {
     (cert, first)
 }
 
-#[tokio::test]
-async fn who_stole_a_subkey_that_its_owner_revoked_logs_in_with_no_older_copy_of_the_certificate() {
+/// The certificate before and after its owner revoked the first subkey, and whoever stole that subkey.
+fn robbed() -> (Cert, Cert, Person) {
     let (before, stolen) = two_subkeys();
     let mut primary = before.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
     let subkey = before.keys().subkeys().next().unwrap();
@@ -47,16 +47,41 @@ async fn who_stole_a_subkey_that_its_owner_revoked_logs_in_with_no_older_copy_of
         .unwrap();
     let after = before.clone().insert_packets(revocation).unwrap().0;
     let thief = person(&before.clone().retain_subkeys(|key| key.key().fingerprint() == stolen));
+    (before, after, thief)
+}
 
-    let server = TestServer::start().await;
-    let owner = server.packager_who_is("debian", "Debian", "security@debian.example", person(&after)).await;
-    assert!(!owner.token().await.is_empty(), "the owner's other subkey opens the challenge");
-
+/// The thief opens the challenge, which tells nothing; the token is refused.
+async fn gets_no_token(server: &TestServer, thief: &Person) {
     let certificate = thief.certificate().to_armored().into_bytes();
     let challenge = server.client.call("POST", "/api/v1/challenges", &[], Some(certificate)).await;
     assert_eq!(challenge.status, 200, "nothing tells the thief that the certificate is known");
     let opened = thief.decrypt(&challenge.body, None, server.time.now()).unwrap();
     let token = server.client.call("POST", "/api/v1/tokens", &[], Some(opened.plaintext)).await;
     assert_eq!(token.status, 401, "{}", token.text());
+}
+
+#[tokio::test]
+async fn an_old_export_that_the_operator_adds_once_more_brings_no_revoked_subkey_back() {
+    let (before, after, thief) = robbed();
+    let server = TestServer::start().await;
+    for cert in [after, before] {
+        let armored = person(&cert).certificate().to_armored();
+        server
+            .as_operator(move |operator| {
+                operator.add_maintainer("requests", armored.as_bytes()).unwrap();
+            })
+            .await;
+    }
+    gets_no_token(&server, &thief).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn who_stole_a_subkey_that_its_owner_revoked_logs_in_with_no_older_copy_of_the_certificate() {
+    let (_, after, thief) = robbed();
+    let server = TestServer::start().await;
+    let owner = server.packager_who_is("debian", "Debian", "security@debian.example", person(&after)).await;
+    assert!(!owner.token().await.is_empty(), "the owner's other subkey opens the challenge");
+    gets_no_token(&server, &thief).await;
     server.finish().await;
 }

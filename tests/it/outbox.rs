@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use embargod::demo::sink::{Fault, Received, Stage};
+use embargod::domain::id::{CertificateId, ContactId};
 use embargod::domain::notice::{DeliveryState, MAX_UNCERTAIN};
 use embargod::mail;
 use embargod::openpgp::Person;
-use embargod::store::Delivery;
+use embargod::store::{Contact, Delivery};
 use embargod::wire::DeliveriesView;
 use sequoia_openpgp::Profile;
 use sequoia_openpgp::cert::{Cert, CertBuilder};
@@ -141,6 +142,57 @@ async fn a_relay_that_was_away_delays_everybody_and_loses_nobody() {
     assert_eq!(copies.len(), 5);
     assert!(copies.iter().all(|copy| copy.state == DeliveryState::Accepted));
     assert_eq!(server.sink.messages().len(), 5);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_be_made_fails_alone_and_the_maintainers_are_told() {
+    let server = TestServer::start().await;
+    let (debian, fedora) = (server.packager("debian").await, server.packager("fedora").await);
+    let broken = server.packager("broken").await;
+    server
+        .change(|tx| {
+            let packager = tx.packagers()?.into_iter().find(|packager| packager.slug == "broken").unwrap().id;
+            let key = crate::harness::person("Broken", "team@broken.example");
+            let certificate = key.certificate();
+            let certificate = tx.put_certificate(
+                &CertificateId::from_random([4; 26]),
+                &certificate.fingerprint(),
+                &certificate.to_bytes(),
+                None,
+                start(),
+            )?;
+            let address = "broken, and no address".to_owned();
+            let contact = Contact { id: ContactId::from_random([5; 26]), packager, certificate, address };
+            Ok(tx.insert_contact(&contact, start())?)
+        })
+        .await;
+    let id = server.maintainer().announces().await;
+    server.run_worker_until_idle().await;
+    for packager in [&debian, &fedora, &broken] {
+        assert_eq!(packager.subjects(&server.sink), ["EMBARGO Requests"]);
+    }
+    let mut copies = announcements(&server, &id).await;
+    copies.retain(|copy| copy.state == DeliveryState::Failed);
+    assert_eq!(copies.len(), 1);
+    assert!(opened_alarms(&server)[0].contains("broken, and no address"));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_relay_that_says_nothing_delays_no_lift() {
+    let mut server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    mara.announces().await;
+    server.sink.plan_for(&debian.address, Fault::StallAt(Stage::Rcpt));
+    server.leave_alone().await;
+    server.sink.wait_for_stall().await;
+    server.clock.advance_to(utc("2026-06-10T12:00:00Z"));
+    server.until_public("/advisories/EMB-2026-1").await;
+    assert!(server.sink.messages().is_empty());
+    server.sink.heal();
+    server.mails(1).await;
     server.finish().await;
 }
 

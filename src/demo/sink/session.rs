@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::{Fault, Received, Stage, State, locked};
 
@@ -122,7 +123,7 @@ impl Session {
             return self.say("552 5.3.4 too big").await;
         }
         match self.state.fault(Stage::Dot, &message.to) {
-            Some(Fault::LoseAnswerAfterDot) => {
+            Some((Fault::LoseAnswerAfterDot, _)) => {
                 self.state.keep(message);
                 Ok(false)
             }
@@ -164,8 +165,14 @@ impl Session {
         }
     }
 
-    async fn fail(&mut self, fault: Fault) -> Step {
+    async fn fail(&mut self, (fault, mut healed): (Fault, watch::Receiver<u64>)) -> Step {
         match fault {
+            Fault::StallAt(_) => {
+                self.state.stalled.send_modify(|stalled| *stalled += 1);
+                let _ = healed.changed().await;
+                self.state.stalled.send_modify(|stalled| *stalled -= 1);
+                Ok(false)
+            }
             Fault::Reply { code, text, .. } => self.say(&format!("{code} {text}")).await,
             Fault::RefuseConnection | Fault::DropAt(_) | Fault::LoseAnswerAfterDot => Ok(false),
         }

@@ -201,6 +201,18 @@ impl TestServer {
         self.worker().look().await.unwrap()
     }
 
+    /// Waits until this address is public; fails when that does not happen.
+    pub async fn until_public(&self, path: &str) {
+        let mut wakes = self.app().wakes();
+        let patience = std::time::Duration::from_mins(1);
+        let wait = async {
+            while self.client.get(path).await.status != 200 {
+                wakes.changed().await.unwrap();
+            }
+        };
+        assert!(tokio::time::timeout(patience, wait).await.is_ok(), "{path} never became public");
+    }
+
     /// Waits until this many mails arrived in all; fails when they do not come.
     pub async fn mails(&self, count: usize) -> Vec<Received> {
         let patience = std::time::Duration::from_mins(1);
@@ -319,6 +331,7 @@ impl TestServer {
     /// Ends the story: no copy is still held, the audit log is whole, no secret lies about.
     pub async fn finish(mut self) {
         self.finished = true;
+        self.stop().await;
         let scanner = Scanner::new(std::mem::take(&mut self.never_public));
         assert_eq!(self.findings_at_rest(&scanner).await, []);
         assert_eq!(scanner.scan_bytes("SMTP", &self.sink.transcript()), []);
@@ -334,7 +347,6 @@ impl TestServer {
             .await;
         assert!(held.is_empty(), "a worker still holds {held:?}");
         assert!(matches!(entries, Ok(1..)), "the audit log is damaged: {entries:?}");
-        self.stop().await;
         self.database.remove(&self.location).await;
     }
 }
