@@ -1,6 +1,7 @@
 //! What packagers read and say: neutral metadata in clear, notices and fixes inside OpenPGP, receipts
 //! against the code from the notice.
 
+use super::scope::Scope;
 use super::sessions::bearer;
 use super::{Actor, App, Refusal, entry};
 use crate::domain::embargo::{Embargo, Stage};
@@ -49,7 +50,7 @@ impl App {
         let now = self.clock.now();
         self.store
             .read(move |tx| {
-                let bearer = bearer(tx, &token, TokenKind::Api, now)?;
+                let bearer = bearer(tx, &token, (TokenKind::Api, Scope::ScheduleRead), now)?;
                 let mut list = Vec::new();
                 for embargo in tx.embargoes()? {
                     if may_know(tx, &bearer.actor, &embargo)? {
@@ -66,7 +67,7 @@ impl App {
         let now = self.clock.now();
         self.store
             .read(move |tx| {
-                let bearer = bearer(tx, &token, TokenKind::Api, now)?;
+                let bearer = bearer(tx, &token, (TokenKind::Api, Scope::ScheduleRead), now)?;
                 let embargo = tx.embargo(&id)?.ok_or(Refusal::NotFound)?;
                 if !may_know(tx, &bearer.actor, &embargo)? {
                     return Err(Refusal::NotFound);
@@ -86,10 +87,11 @@ impl App {
         part: Part,
     ) -> Result<Vec<u8>, Refusal> {
         let app = self.clone();
+        let scope = if matches!(part, Part::Notice) { Scope::NoticeRead } else { Scope::PatchRead };
         self.store
             .write(move |tx| {
                 let now = app.clock.now();
-                let bearer = bearer(tx, &token, TokenKind::Api, now)?;
+                let bearer = bearer(tx, &token, (TokenKind::Api, scope), now)?;
                 let embargo = tx.embargo(&id)?.ok_or(Refusal::NotFound)?;
                 if !may_know(tx, &bearer.actor, &embargo)? {
                     return Err(Refusal::NotFound);
@@ -134,7 +136,7 @@ impl App {
         self.store
             .write(move |tx| {
                 let now = app.clock.now();
-                let bearer = bearer(tx, &token, TokenKind::Api, now)?;
+                let bearer = bearer(tx, &token, (TokenKind::Api, Scope::AckWrite), now)?;
                 let embargo = tx.embargo(&id)?.ok_or(Refusal::NotFound)?;
                 let Actor::Contact { packager, .. } = &bearer.actor else { return Err(Refusal::NotFound) };
                 if !may_know(tx, &bearer.actor, &embargo)? {

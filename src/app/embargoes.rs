@@ -1,12 +1,12 @@
 //! Opening, editing and cancelling a case.
 
 use super::commands::{Context, Done};
-use super::{Actor, App, Refusal, notices};
+use super::{App, Refusal, notices};
 use crate::domain::case::{CaseText, Consent, Credit};
 use crate::domain::embargo::{Embargo, Stage};
 use crate::domain::id::{EmbargoId, PackagerId};
 use crate::domain::notice::NoticeKind;
-use crate::store::{CaseContent, NoticeFacts, StoredEmbargo, TokenKind, Tx};
+use crate::store::{CaseContent, NoticeFacts, StoredEmbargo, Tx};
 
 /// The most characters one field of the text may have.
 const MOST_CHARACTERS: usize = 100_000;
@@ -160,12 +160,6 @@ impl App {
     ) -> Result<(), Refusal> {
         let id = crate::domain::id::NoticeId::from_random(self.entropy.bytes());
         Ok(tx.insert_notice(&id, embargo, kind, revision, facts, now)?)
-    }
-
-    /// Who a token stands for.
-    pub async fn whoami(&self, token: String, kind: TokenKind) -> Result<Actor, Refusal> {
-        let now = self.clock.now();
-        self.store.read(move |tx| Ok(super::sessions::bearer(tx, &token, kind, now)?.actor)).await
     }
 }
 

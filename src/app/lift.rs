@@ -300,7 +300,7 @@ fn advisory(id: &str, prepared: &Prepared, now: DateTime<Utc>) -> Result<Advisor
         timeline: Timeline {
             opened_at: prepared.case.embargo.opened_at,
             announced_at: *announced_at,
-            agreed_at: schedule.lifts_at,
+            agreed_at: if *early { schedule.agreed_at } else { Some(schedule.lifts_at) },
             lifted_at: now,
             early: *early,
             packagers_told: prepared.told,

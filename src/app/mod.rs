@@ -16,6 +16,7 @@ pub mod refusal;
 pub mod reports;
 pub mod roster;
 pub mod schedule;
+mod scope;
 pub mod sessions;
 mod texts;
 

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use super::scope::Scope;
 use super::sessions::{Bearer, bearer};
 use super::{Actor, App, Refusal, entry};
 use crate::domain::case::{CaseText, Completeness, Missing};
-use crate::domain::dates::{Verdict, offers};
+use crate::domain::dates::{Verdict, offers_to_move};
 use crate::domain::embargo::{Embargo, Stage};
 use crate::domain::id::{EmbargoId, PackagerId};
 use crate::domain::notice::DeliveryState;
@@ -280,7 +281,7 @@ impl App {
         self.store
             .write(move |tx| {
                 let now = app.clock.now();
-                let bearer = bearer(tx, &token, kind, now)?;
+                let bearer = bearer(tx, &token, (kind, Scope::EmbargoRead), now)?;
                 let project = decided_by(tx, &bearer.actor, &id)?;
                 let plaintext = read(tx, &project, &bearer.actor, now)?;
                 tx.audit(entry(now, &bearer.actor, action, &id, &id, Vec::new()));
@@ -337,7 +338,7 @@ impl App {
         self.store
             .write(move |tx| {
                 let now = app.clock.now();
-                let bearer = bearer(tx, &session, TokenKind::Session, now)?;
+                let bearer = bearer(tx, &session, (TokenKind::Session, Scope::EmbargoRead), now)?;
                 let mut boards = Vec::new();
                 for embargo in tx.embargoes()? {
                     if decided_by(tx, &bearer.actor, &embargo.id).is_ok() {
@@ -363,7 +364,7 @@ impl App {
         self.store
             .write(move |tx| {
                 let now = app.clock.now();
-                let bearer = bearer(tx, &session, TokenKind::Session, now)?;
+                let bearer = bearer(tx, &session, (TokenKind::Session, Scope::EmbargoRead), now)?;
                 decided_by(tx, &bearer.actor, &id)?;
                 tx.audit(entry(now, &bearer.actor, "board read", &id, &id, Vec::new()));
                 board(tx, &bearer.actor, &id, now)
@@ -385,7 +386,12 @@ fn board(tx: &mut Tx<'_>, actor: &Actor, id: &EmbargoId, now: DateTime<Utc>) -> 
         viewer: viewer.unwrap_or_default(),
         now,
         packagers: DeliveryReport::read(tx, id, now)?.packagers,
-        dates: if live { offers(&case.project.policy, now, 3) } else { Vec::new() },
+        dates: if live {
+            let promise = super::schedule::promise(&case.embargo.stage);
+            offers_to_move(&case.project.policy, now, promise, 3)
+        } else {
+            Vec::new()
+        },
         audit: tx.audit_of(id, 20)?,
         case,
     })

@@ -131,6 +131,24 @@ impl Operator<'_> {
         })
     }
 
+    /// Ends the live token whose id begins with `id`; returns the whole id.
+    pub fn revoke_token(&self, id: &str) -> Result<String, Refusal> {
+        let now = self.clock.now();
+        self.store.write_now(|tx| {
+            let live = tx.live_tokens(now)?;
+            let mut named = live.into_iter().filter(|token| !id.is_empty() && token.id.as_str().starts_with(id));
+            let (Some(token), None) = (named.next(), named.next()) else {
+                return Err(Refusal::invalid(
+                    "token",
+                    "no live token, or more than one, has an id that begins so; embargod token list shows them",
+                ));
+            };
+            tx.revoke_token(&token.id, now)?;
+            tx.audit(operator(now, "token revoked", token.id.as_str()));
+            Ok(token.id.to_string())
+        })
+    }
+
     fn put_certificate(
         &self,
         tx: &mut Tx<'_>,

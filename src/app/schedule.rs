@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::commands::{Context, Done};
 use super::embargoes::needed;
 use super::{App, Refusal, notices, reports};
-use crate::domain::dates::{Verdict, judge, offers};
+use crate::domain::dates::{Promise, Verdict, judge_move, offers_to_move};
 use crate::domain::embargo::{Schedule, Stage};
 use crate::domain::id::EmbargoId;
 use crate::domain::instant::{display_instant, parse_instant};
@@ -35,34 +35,69 @@ impl App {
         at: Option<String>,
         render: fn(&Dates) -> Vec<u8>,
     ) -> Result<Vec<u8>, Refusal> {
+        let asked_of = id.clone();
         self.read_as_maintainer(token, TokenKind::Api, id, "dates read", move |tx, project, _, now| {
             let policy = &project.policy;
-            let _ = tx;
+            let promise = tx.embargo(&asked_of)?.and_then(|embargo| promise(&embargo.stage));
             let asked = at
-                .map(|text| {
-                    parse_instant(&text, policy.zone).map_err(|error| Refusal::invalid("instant", error))
-                })
+                .map(|text| typed_instant(policy, now, promise, &text))
                 .transpose()?
-                .map(|instant| judge(policy, now, instant));
-            Ok(render(&Dates { zone: policy.zone, asked, offers: offers(policy, now, OFFERS) }))
+                .map(|instant| judge_move(policy, now, promise, instant));
+            let offers = offers_to_move(policy, now, promise, OFFERS);
+            Ok(render(&Dates { zone: policy.zone, asked, offers }))
         })
         .await
     }
 }
 
-/// The refusal of a date that the policy forbids, with dates that it allows.
-fn refusal(policy: &Policy, verdict: &Verdict, now: DateTime<Utc>) -> Refusal {
-    let why = verdict.refusal().unwrap_or_default();
-    let offered = offers(policy, now, OFFERS)
-        .iter()
-        .map(|offer| display_instant(offer.lifts_at, policy.zone))
-        .collect::<Vec<_>>()
-        .join(" · ");
-    Refusal::rule("date", format!("{why}; offered: {offered}"))
+/// What packagers were promised, if they were told a date already.
+pub(super) fn promise(stage: &Stage) -> Option<Promise> {
+    match stage {
+        Stage::Announced { announced_at, schedule, .. } => {
+            Some(Promise { announced_at: *announced_at, lifts_at: schedule.lifts_at })
+        }
+        _ => None,
+    }
+}
+
+/// The next legal dates, in a line.
+fn offered(policy: &Policy, now: DateTime<Utc>, promise: Option<Promise>) -> String {
+    let offers = offers_to_move(policy, now, promise, OFFERS);
+    let shown: Vec<_> = offers.iter().map(|offer| display_instant(offer.lifts_at, policy.zone)).collect();
+    format!("offered: {}", shown.join(" · "))
+}
+
+/// The instant that somebody typed. A civil time that does not exist, or exists twice, is refused with those of
+/// its readings that are legal.
+fn typed_instant(
+    policy: &Policy,
+    now: DateTime<Utc>,
+    promise: Option<Promise>,
+    text: &str,
+) -> Result<DateTime<Utc>, Refusal> {
+    let error = match parse_instant(text, policy.zone) {
+        Ok(instant) => return Ok(instant),
+        Err(error) => error,
+    };
+    let readings = error.readings();
+    let Some((first, _)) = readings.first() else { return Err(Refusal::invalid("instant", error)) };
+    let why = judge_move(policy, now, promise, *first).refusal();
+    let legal: Vec<String> = readings
+        .into_iter()
+        .filter(|(reading, _)| judge_move(policy, now, promise, *reading).legal)
+        .map(|(_, written)| written)
+        .collect();
+    let instead = match (legal.as_slice(), why) {
+        ([], Some(why)) => format!("and however it is read it is refused: {why}"),
+        _ => format!("write {}", legal.join(" or ")),
+    };
+    let detail = format!("{}; {instead}; {}", error.problem(), offered(policy, now, promise));
+    Err(Refusal::invalid("instant", detail))
 }
 
 fn schedule_of(policy: &Policy, lifts_at: DateTime<Utc>, notice_at: DateTime<Utc>) -> Schedule {
-    Schedule { lifts_at, zone: policy.zone, local: display_instant(lifts_at, policy.zone), notice_at }
+    let local = display_instant(lifts_at, policy.zone);
+    Schedule { lifts_at, zone: policy.zone, local, notice_at, agreed_at: None }
 }
 
 impl Context<'_> {
@@ -75,28 +110,15 @@ impl Context<'_> {
     ) -> Result<Done, Refusal> {
         let mut case = self.live(tx, &id)?;
         let project = tx.project(&case.embargo.project)?;
-        let lifts_at =
-            parse_instant(typed, project.policy.zone).map_err(|error| Refusal::invalid("instant", error))?;
-        let verdict = judge(&project.policy, self.now, lifts_at);
-        let announced = case.embargo.stage.is_announced();
-        // Whoever was told keeps what was promised: a later date takes nothing of the week away, and the
-        // week is judged from when they were told.
-        let legal = if announced {
-            verdict
-                .rules
-                .iter()
-                .all(|rule| rule.passed || rule.rule == crate::domain::dates::Rule::NoticeLead)
-                && moved_late_enough(&case.embargo.stage, &project.policy, lifts_at)
-        } else {
-            verdict.legal
-        };
-        if !legal {
-            return Err(refusal(&project.policy, &verdict, self.now));
+        let promise = promise(&case.embargo.stage);
+        let lifts_at = typed_instant(&project.policy, self.now, promise, typed)?;
+        let verdict = judge_move(&project.policy, self.now, promise, lifts_at);
+        let announced = promise.is_some();
+        if let Some(why) = verdict.refusal() {
+            let offered = offered(&project.policy, self.now, promise);
+            return Err(Refusal::rule("date", format!("{why}; {offered}")));
         }
         let old_date = case.embargo.stage.schedule().map(|schedule| schedule.lifts_at);
-        if announced && old_date == Some(lifts_at) {
-            return Err(Refusal::rule("date", "this is already the date"));
-        }
         case.embargo.stage =
             case.embargo.stage.schedule_for(schedule_of(&project.policy, lifts_at, verdict.notice_at))?;
         tx.save_embargo(&mut case.embargo, &case.content)?;
@@ -173,16 +195,5 @@ impl Context<'_> {
         self.app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, self.now)?;
         notices::reconcile(self.app, tx, Some(&id), self.now)?;
         Ok(id.into())
-    }
-}
-
-/// Whether packagers keep their whole week when an announced embargo moves to `lifts_at`.
-fn moved_late_enough(stage: &Stage, policy: &Policy, lifts_at: DateTime<Utc>) -> bool {
-    match stage {
-        Stage::Announced { announced_at, schedule, .. } => {
-            // Moved back they keep more than was promised; forward is `lift_early`, with its reason.
-            *announced_at + policy.notice_lead <= lifts_at && schedule.lifts_at <= lifts_at
-        }
-        _ => false,
     }
 }

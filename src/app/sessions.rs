@@ -7,6 +7,7 @@
 use chrono::{DateTime, Duration, Utc};
 use sha2::{Digest as _, Sha256};
 
+use super::scope::{Scope, granted};
 use super::{Actor, App, Refusal, certificate_of};
 use crate::domain::id::{CertificateId, TokenId};
 use crate::openpgp::{Acceptance, Certificate, Challenge, SessionKey, encrypt_to, make_head, packets};
@@ -55,8 +56,13 @@ impl App {
         Ok(message)
     }
 
-    /// Mints a token for who opened a challenge.
-    pub async fn token(&self, answer: &[u8], kind: TokenKind) -> Result<String, Refusal> {
+    /// Mints a token for who opened a challenge, with the scopes that were asked for, or with all.
+    pub async fn token(
+        &self,
+        answer: &[u8],
+        kind: TokenKind,
+        asked: Option<String>,
+    ) -> Result<String, Refusal> {
         let now = self.clock.now();
         let challenge =
             Challenge::parse(answer).map_err(|error| Refusal::invalid("challenge-answer", error))?;
@@ -92,10 +98,11 @@ impl App {
                     return Ok(Err(UNUSABLE));
                 }
                 let Some((owner, actor)) = owner_of(tx, &stored.id)? else { return Ok(Err(UNKNOWN)) };
-                let (letter, scopes) = match owner {
-                    TokenOwner::Maintainer(_) => ('m', "embargo:read"),
-                    TokenOwner::Contact(_) => ('p', "notice:read patch:read ack:write schedule:read"),
+                let (letter, possible) = match owner {
+                    TokenOwner::Maintainer(_) => ('m', Scope::OF_MAINTAINERS),
+                    TokenOwner::Contact(_) => ('p', Scope::OF_CONTACTS),
                 };
+                let scopes = granted(possible, asked.as_deref())?;
                 let text = token_text(letter, &token_bytes);
                 tx.insert_token(
                     &NewToken {
@@ -103,7 +110,7 @@ impl App {
                         hash: hash(text.as_bytes()),
                         kind,
                         owner,
-                        scopes: scopes.to_owned(),
+                        scopes,
                         last_four: text[text.len() - 4..].to_owned(),
                         expires_at: now
                             + if kind == TokenKind::Session { SESSION_LIVES } else { TOKEN_LIVES },
@@ -118,10 +125,9 @@ impl App {
                     object: id.to_string(),
                     detail: Vec::new(),
                 });
-                Ok(Ok(text))
+                Ok::<_, Refusal>(Ok(text))
             })
-            .await
-            .map_err(|error: StoreError| Refusal::from(error))?
+            .await?
             .map_err(Refusal::Unauthorised)
     }
 
@@ -131,7 +137,7 @@ impl App {
         let hash = hash(token.as_bytes());
         self.store
             .write(move |tx| {
-                let Some(token) = tx.token(&hash, kind, now)? else { return Ok(()) };
+                let Some(token) = tx.token(&hash, kind, now)? else { return Err(refused()) };
                 tx.revoke_token(&token.id, now)?;
                 tx.audit(AuditEntry {
                     at: now,
@@ -197,14 +203,22 @@ fn owner_of(tx: &mut Tx<'_>, certificate: &CertificateId) -> Result<Option<(Toke
 pub(super) fn bearer(
     tx: &mut Tx<'_>,
     token: &str,
-    kind: TokenKind,
+    (kind, scope): (TokenKind, Scope),
     now: DateTime<Utc>,
 ) -> Result<Bearer, Refusal> {
-    let refused = || Refusal::Unauthorised("this token is unknown, expired or revoked: log in again");
     if !well_formed(token) {
         return Err(refused());
     }
     let found = tx.token(&hash(token.as_bytes()), kind, now)?.ok_or_else(refused)?;
+    let owns_scope = match found.owner {
+        // A maintainer's token can do one thing: read.
+        TokenOwner::Maintainer(_) => Scope::EmbargoRead.is_in(&found.scopes),
+        // What is for maintainers alone is, to a packager, not there: the use case says so.
+        TokenOwner::Contact(_) => scope == Scope::EmbargoRead || scope.is_in(&found.scopes),
+    };
+    if !owns_scope {
+        return Err(Refusal::Forbidden(NARROW));
+    }
     let (certificate, actor) = match &found.owner {
         TokenOwner::Maintainer(id) => {
             let person = tx.maintainers()?.into_iter().find(|person| person.id == *id).ok_or_else(refused)?;
@@ -228,6 +242,13 @@ pub(super) fn bearer(
         certificate_version: stored.version,
     })
 }
+
+fn refused() -> Refusal {
+    Refusal::Unauthorised("this token is unknown, expired or revoked: log in again")
+}
+
+const NARROW: &str = "this token was minted for less than that; log in again, without a scope or with one that \
+                      covers it";
 
 /// Somebody who showed a live token.
 pub(super) struct Bearer {

@@ -35,6 +35,11 @@ impl ServerAddress {
         format!("{}{path}", self.0)
     }
 
+    /// Whether it is a server on this machine: plain HTTP is taken for no other.
+    pub fn is_local(&self) -> bool {
+        self.0.starts_with("http://")
+    }
+
     /// A name for the profile of this server, fit for a file name: the host, and the port if there is one.
     pub fn profile_name(&self) -> String {
         let authority = self.0.split_once("://").map_or(self.0.as_str(), |(_, authority)| authority);

@@ -35,8 +35,9 @@ impl Stub {
                 seen.lock().unwrap().push(request);
                 let (status, media_type, body) = reply;
                 if status > 0 {
-                    let head =
-                        format!("HTTP/1.1 {status} X\r\nContent-Type: {media_type}\r\nConnection: close\r\n");
+                    let head = format!(
+                        "HTTP/1.1 {status} X\r\nContent-Type: {media_type}\r\nDate: Mon, 04 Jan 2027 12:00:00 GMT\r\nConnection: close\r\n"
+                    );
                     write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
                 }
             }

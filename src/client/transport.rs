@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use ureq::http;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
@@ -55,6 +56,8 @@ pub struct Answer {
     pub status: u16,
     /// The media type in lower case, without parameters; empty if there is none.
     pub media_type: String,
+    /// What the server's clock showed, if it said so.
+    pub date: Option<DateTime<Utc>>,
     /// The whole body.
     pub body: Vec<u8>,
 }
@@ -115,9 +118,11 @@ impl Transport {
         };
         let mut answer = answer.map_err(|error| trouble(call.url, &error))?;
         let media_type = answer.body().mime_type().unwrap_or_default().to_ascii_lowercase();
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map(|date| date.to_utc());
         let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
         let body = body.map_err(|error| lost(call.url, &error))?;
-        Ok(Answer { status: answer.status().as_u16(), media_type, body })
+        Ok(Answer { status: answer.status().as_u16(), media_type, date, body })
     }
 }
 

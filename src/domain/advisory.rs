@@ -107,8 +107,8 @@ pub struct Timeline {
     pub opened_at: DateTime<Utc>,
     /// Packagers were told.
     pub announced_at: DateTime<Utc>,
-    /// The date packagers had been promised.
-    pub agreed_at: DateTime<Utc>,
+    /// The date packagers had been promised; none if it was lifted before there was one.
+    pub agreed_at: Option<DateTime<Utc>>,
     /// It became public.
     pub lifted_at: DateTime<Utc>,
     /// Whether it was lifted before the agreed date.

@@ -34,6 +34,8 @@ pub struct Schedule {
     pub local: String,
     /// When revision 1 is due to go out.
     pub notice_at: DateTime<Utc>,
+    /// The date that had been agreed, if a maintainer lifts before it.
+    pub agreed_at: Option<DateTime<Utc>>,
 }
 
 /// Where an embargo stands, with the facts of that stage and no others.
@@ -61,7 +63,7 @@ pub enum Stage {
     },
     /// Public.
     Lifted {
-        /// The date it was agreed for.
+        /// The date it was due at.
         schedule: Schedule,
         /// When the first notice became due.
         announced_at: DateTime<Utc>,
@@ -228,10 +230,11 @@ impl Stage {
     /// published: the newest sent one, or the working set frozen just now.
     pub fn lift_early(
         self,
-        schedule: Schedule,
+        mut schedule: Schedule,
         number: u32,
         now: DateTime<Utc>,
     ) -> Result<Self, TransitionError> {
+        schedule.agreed_at = self.schedule().map(|agreed| agreed.agreed_at.unwrap_or(agreed.lifts_at));
         match self {
             Self::Draft => Ok(Self::Announced { schedule, announced_at: now, revision: number, early: true }),
             Self::Scheduled { schedule: agreed, .. } | Self::Announced { schedule: agreed, .. }
@@ -303,6 +306,7 @@ mod tests {
             zone: Tz::UTC,
             local: String::new(),
             notice_at: instant(hours - 192),
+            agreed_at: None,
         }
     }
 
@@ -372,6 +376,17 @@ mod tests {
             "a new date is not possible: the embargo is cancelled; what is over stays as it is; \
              after a lift the public record can be amended"
         );
+    }
+
+    #[test]
+    fn what_was_agreed_is_remembered_however_often_the_lift_moves_forward() {
+        let announced =
+            Stage::Draft.schedule_for(schedule(200)).unwrap().freeze(1, true, instant(0)).unwrap();
+        let once = announced.lift_early(schedule(150), 1, instant(10)).unwrap();
+        let twice = once.lift_early(schedule(20), 1, instant(15)).unwrap();
+        assert_eq!(twice.schedule().unwrap().agreed_at, Some(instant(200)));
+        let never = Stage::Draft.lift_early(schedule(5), 1, instant(5)).unwrap();
+        assert_eq!(never.schedule().unwrap().agreed_at, None);
     }
 
     #[test]

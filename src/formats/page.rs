@@ -20,7 +20,7 @@ pub fn advisory(advisory: &Advisory, site: &Site) -> Vec<u8> {
     let timeline = &advisory.timeline;
     let moment = |instant| Moment::named(instant, &advisory.zone);
     let head_start = timeline.lifted_at - timeline.announced_at;
-    let delay = timeline.lifted_at - timeline.agreed_at;
+    let delay = timeline.agreed_at.map_or_else(chrono::TimeDelta::zero, |agreed| timeline.lifted_at - agreed);
     bytes(&AdvisoryPage {
         site,
         advisory,
@@ -34,7 +34,7 @@ pub fn advisory(advisory: &Advisory, site: &Site) -> Vec<u8> {
         other_commits: other_commits(advisory),
         opened: moment(timeline.opened_at),
         announced: moment(timeline.announced_at),
-        agreed: moment(timeline.agreed_at),
+        agreed: timeline.agreed_at.map(moment),
         lifted: moment(timeline.lifted_at),
         had: (timeline.packagers_told > 0 && head_start.num_seconds() > 0).then(|| spell(head_start)),
         late: (delay.num_minutes() > 0).then(|| spell(delay)),
@@ -225,7 +225,7 @@ struct AdvisoryPage<'a> {
     other_commits: Vec<&'a PublicCommit>,
     opened: Moment,
     announced: Moment,
-    agreed: Moment,
+    agreed: Option<Moment>,
     lifted: Moment,
     had: Option<String>,
     late: Option<String>,

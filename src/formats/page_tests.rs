@@ -86,6 +86,8 @@ fn an_early_lift_says_so_and_names_the_date_that_had_been_agreed() {
     let early = "Published early; the agreed date was Wed 10 Jun 2026 14:00 UTC . Packagers had 3 d 9 h .";
     assert!(words.contains(early), "{words}");
     assert!(words.contains("revision 2"), "{words}");
+    given.timeline.agreed_at = None;
+    assert!(words_of(&page(&given)).contains("Published early; no date had been agreed."));
 }
 
 #[test]

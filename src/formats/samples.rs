@@ -89,7 +89,7 @@ pub(super) fn advisory() -> Advisory {
         timeline: Timeline {
             opened_at: "2026-05-28T09:12:31Z".parse().unwrap(),
             announced_at: "2026-06-01T09:00:00Z".parse().unwrap(),
-            agreed_at: "2026-06-10T14:00:00Z".parse().unwrap(),
+            agreed_at: Some("2026-06-10T14:00:00Z".parse().unwrap()),
             lifted_at: "2026-06-10T14:00:00Z".parse().unwrap(),
             early: false,
             packagers_told: 3,

@@ -4,6 +4,10 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web;
+
+use super::Parts;
+use crate::clock::Clock;
 
 const ALWAYS: &[(&str, &str)] = &[
     (
@@ -23,10 +27,17 @@ pub(super) async fn headers(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let method = request.method().clone();
+    // A practice server lives at another time, and whoever signs a command for it has to know.
+    let clock = request.app_data::<web::Data<Parts>>().map(|parts| parts.app.clock.clone());
+    let date = clock.filter(Clock::is_virtual).map(|clock| clock.now().format("%a, %d %b %Y %H:%M:%S GMT"));
+    let date = date.and_then(|date| HeaderValue::from_str(&date.to_string()).ok());
     let mut response = next.call(request).await?;
     let route = response.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
     tracing::info!(%method, route, status = response.status().as_u16(), "request");
     decorate(response.headers_mut());
+    if let Some(date) = date {
+        response.headers_mut().insert(header::DATE, date);
+    }
     Ok(response)
 }
 

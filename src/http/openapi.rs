@@ -18,7 +18,7 @@ use crate::wire;
     paths(
         public::index, public::advisory, public::advisory_file, public::atom, public::key,
         public::livez, public::readyz, public::document,
-        login::challenge, login::token,
+        login::challenge, login::token, login::end_token,
         packager::list, packager::embargo, packager::notice, packager::fix,
         packager::receipt, packager::impact, packager::progress,
         maintainer::open, maintainer::put_text, maintainer::put_fix, maintainer::send, maintainer::schedule,

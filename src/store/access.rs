@@ -29,8 +29,17 @@ pub enum TokenKind {
     Session,
 }
 
+impl std::str::FromStr for TokenKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Api, Self::Session].into_iter().find(|kind| kind.as_str() == text).ok_or(())
+    }
+}
+
 impl TokenKind {
-    fn as_str(self) -> &'static str {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Session => "session",
@@ -66,6 +75,25 @@ pub struct Token {
     pub owner: TokenOwner,
     /// What it may do.
     pub scopes: String,
+}
+
+/// A token as the operator sees it.
+#[derive(Clone, Debug)]
+pub struct ListedToken {
+    /// Its id.
+    pub id: TokenId,
+    /// Whether a script or a browser uses it.
+    pub kind: TokenKind,
+    /// Who it stands for.
+    pub owner: TokenOwner,
+    /// What it may do.
+    pub scopes: String,
+    /// Its last four characters, by which its holder knows it.
+    pub last_four: String,
+    /// When it was minted.
+    pub created_at: DateTime<Utc>,
+    /// Until when it counts.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// The certificate a challenge was encrypted to.
@@ -194,11 +222,7 @@ impl Tx<'_> {
             .first::<(String, Option<String>, Option<String>, String)>(self.db)
             .optional()?;
         let Some((id, maintainer, contact, scopes)) = row else { return Ok(None) };
-        let owner = match (maintainer, contact) {
-            (Some(maintainer), None) => TokenOwner::Maintainer(parsed(&maintainer, "tokens", &id)?),
-            (None, Some(contact)) => TokenOwner::Contact(parsed(&contact, "tokens", &id)?),
-            _ => return Err(super::corrupt("tokens", &id)),
-        };
+        let owner = owner(maintainer.as_deref(), contact.as_deref(), &id)?;
         Ok(Some(Token { owner, scopes, id: parsed(&id, "tokens", &id)? }))
     }
 
@@ -297,10 +321,46 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// When a token ends, for `whoami`.
-    pub fn token_expiry(&mut self, id: &TokenId) -> Result<DateTime<Utc>, StoreError> {
-        let micros = tokens::table.find(id.as_str()).select(tokens::expires_at).first::<i64>(self.db)?;
-        instant(micros, "tokens", id.as_str())
+    /// Every token that counts now, the newest first.
+    pub fn live_tokens(&mut self, now: DateTime<Utc>) -> Result<Vec<ListedToken>, StoreError> {
+        let rows = tokens::table
+            .filter(tokens::revoked_at.is_null())
+            .filter(tokens::expires_at.gt(now.timestamp_micros()))
+            .order(tokens::created_at.desc())
+            .select((
+                tokens::id,
+                tokens::kind,
+                tokens::maintainer_id,
+                tokens::contact_id,
+                tokens::scopes,
+                tokens::last_four,
+                tokens::created_at,
+                tokens::expires_at,
+            ))
+            .load::<ListedRow>(self.db)?;
+        rows.into_iter()
+            .map(|(id, kind, maintainer, contact, scopes, last_four, created_at, expires_at)| {
+                Ok(ListedToken {
+                    owner: owner(maintainer.as_deref(), contact.as_deref(), &id)?,
+                    kind: parsed(&kind, "tokens", &id)?,
+                    scopes,
+                    last_four,
+                    created_at: instant(created_at, "tokens", &id)?,
+                    expires_at: instant(expires_at, "tokens", &id)?,
+                    id: parsed(&id, "tokens", &id)?,
+                })
+            })
+            .collect()
+    }
+}
+
+type ListedRow = (String, String, Option<String>, Option<String>, String, String, i64, i64);
+
+fn owner(maintainer: Option<&str>, contact: Option<&str>, id: &str) -> Result<TokenOwner, StoreError> {
+    match (maintainer, contact) {
+        (Some(maintainer), None) => Ok(TokenOwner::Maintainer(parsed(maintainer, "tokens", id)?)),
+        (None, Some(contact)) => Ok(TokenOwner::Contact(parsed(contact, "tokens", id)?)),
+        _ => Err(super::corrupt("tokens", id)),
     }
 }
 

@@ -49,6 +49,7 @@ struct Row {
     lift_zone: Option<String>,
     lift_local: Option<String>,
     notice_at: Option<i64>,
+    agreed_at: Option<i64>,
     revision: Option<i32>,
     early: bool,
     announced_at: Option<i64>,
@@ -90,6 +91,7 @@ impl Row {
             lift_zone: schedule.map(|schedule| schedule.zone.name().to_owned()),
             lift_local: schedule.map(|schedule| schedule.local.clone()),
             notice_at: schedule.map(|schedule| micros(&schedule.notice_at)),
+            agreed_at: schedule.and_then(|schedule| schedule.agreed_at.as_ref().map(micros)),
             revision,
             early,
             announced_at,
@@ -109,6 +111,7 @@ impl Row {
                 zone: parsed(self.lift_zone.as_deref().ok_or_else(missing)?, TABLE, &self.id)?,
                 local: self.lift_local.clone().ok_or_else(missing)?,
                 notice_at: at(self.notice_at)?,
+                agreed_at: optional_instant(self.agreed_at, TABLE, &self.id)?,
             })
         };
         let revision = || self.revision.and_then(|number| u32::try_from(number).ok());

@@ -28,7 +28,9 @@ use diesel::prelude::*;
 use diesel::r2d2::{Pool, PooledConnection};
 use zeroize::Zeroizing;
 
-pub use access::{Answers, ChallengeCertificate, NewToken, StoredAnswer, Token, TokenKind, TokenOwner};
+pub use access::{
+    Answers, ChallengeCertificate, ListedToken, NewToken, StoredAnswer, Token, TokenKind, TokenOwner,
+};
 pub use audit::{AuditEntry, AuditRecord, ChainFault, Chained, verify_chain};
 pub use delivery::{Claimed, Delivery, Frozen, FrozenHead, NewDelivery, Outcome, Recipient};
 pub use dialect::Location;

@@ -99,6 +99,7 @@ diesel::table! {
         lift_zone -> Nullable<Text>,
         lift_local -> Nullable<Text>,
         notice_at -> Nullable<BigInt>,
+        agreed_at -> Nullable<BigInt>,
         revision -> Nullable<Integer>,
         early -> Bool,
         announced_at -> Nullable<BigInt>,

@@ -2,6 +2,7 @@
 
 use embargod::demo::sink::{Fault, Stage};
 use embargod::domain::id::EmbargoId;
+use embargod::wire;
 
 use crate::harness::{Change, TestServer, days, ordinary_text, start, utc};
 
@@ -241,5 +242,65 @@ async fn a_notice_that_is_due_and_not_frozen_alarms_the_maintainers_each_time_it
     server.clock.advance_to(utc("2026-06-09T12:00:00Z"));
     server.run_worker_until_idle().await;
     assert_eq!(alarms(), 2, "a second missed notice is a second alarm");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn an_early_lift_publishes_the_date_that_had_been_promised_and_not_its_own() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.announces().await;
+    server.run_worker_until_idle().await;
+    server.clock.advance(days(2).to_std().unwrap());
+    mara.does(&Change::lift_early(&id, "It leaked.")).await.accepted();
+    server.run_worker_until_idle().await;
+    let advisory: serde_json::Value = server.client.get("/advisories/EMB-2026-1.json").await.json();
+    assert_eq!(advisory["timeline"]["agreed_at"], "2026-06-10T12:00:00Z", "{advisory}");
+    assert_eq!(advisory["timeline"]["early"], true);
+    let page = server.client.get("/advisories/EMB-2026-1").await.text();
+    assert!(page.contains("the agreed date was <time datetime=\"2026-06-10T12:00:00Z\">"), "{page}");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_promised_date_moves_only_later_and_only_later_dates_are_offered() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.announces().await;
+    for (typed, why) in [
+        ("2026-06-09 14:00", "a promised date only moves later"),
+        ("2026-06-10 14:00", "is the date already"),
+        ("2026-06-13 14:00", "a Saturday"),
+    ] {
+        let (status, _, detail) = mara.does(&Change::schedule(&id, typed, Some("news"))).await.refused();
+        assert_eq!(status, 409);
+        assert!(detail.contains(why), "{detail}");
+        let offered = detail.split("; offered: ").nth(1).unwrap();
+        assert!(offered.starts_with("Thu 11 Jun 2026 12:00 UTC"), "{detail}");
+    }
+    let dates: wire::DatesView =
+        mara.reads(&mara.token().await, &format!("/api/v1/embargoes/{id}/dates?at=2026-06-09T12:00Z")).await;
+    assert!(dates.offers.iter().all(|offer| offer.lifts_at > utc("2026-06-10T12:00:00Z")));
+    assert!(!dates.asked.unwrap().legal);
+    mara.does(&Change::schedule(&id, "2026-06-11 14:00", Some("news"))).await.accepted();
+    server.run_worker_until_idle().await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_civil_time_that_no_clock_shows_is_refused_with_dates_that_are_legal() {
+    let server = TestServer::start().await;
+    let mara = server.maintainer();
+    let id = mara.opens(&ordinary_text()).await;
+    for (typed, word) in [("2027-03-28 02:30", "does not exist"), ("2026-10-25 02:30", "happens twice")] {
+        let (_, kind, detail) = mara.does(&Change::schedule(&id, typed, None)).await.refused();
+        assert_eq!(kind, "instant");
+        for piece in [word, "however it is read it is refused", "a Sunday", "; offered: Tue 09 Jun 2026"] {
+            assert!(detail.contains(piece), "{piece} in {detail}");
+        }
+        assert!(!detail.contains("write "), "neither reading is legal: {detail}");
+    }
     server.finish().await;
 }

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use embargod::openpgp::Person;
+use embargod::wire;
 use sequoia_openpgp::Profile;
 use sequoia_openpgp::cert::{Cert, CertBuilder, SubkeyRevocationBuilder};
 use sequoia_openpgp::serialize::SerializeInto as _;
@@ -83,5 +84,57 @@ async fn who_stole_a_subkey_that_its_owner_revoked_logs_in_with_no_older_copy_of
     let owner = server.packager_who_is("debian", "Debian", "security@debian.example", person(&after)).await;
     assert!(!owner.token().await.is_empty(), "the owner's other subkey opens the challenge");
     gets_no_token(&server, &thief).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_for_patches_alone_gives_no_receipt_and_a_token_that_was_ended_does_nothing() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let id = mara.announces().await;
+    server.run_worker_until_idle().await;
+    let token = debian.token_for("patch:read").await;
+    let fix = mara.reads::<wire::CaseView>(&mara.token().await, &format!("/api/v1/embargoes/{id}")).await;
+    let fix = fix.neutral.fixes[0].id.clone();
+    let status = async |token: &str, path: &str| {
+        server.client.get_as(token, &format!("/api/v1/embargoes{path}")).await.status
+    };
+    let patch = format!("/{id}/revisions/1/fixes/{fix}");
+    assert_eq!(status(&token, &patch).await, 200);
+    assert_eq!(status(&token, &format!("/{id}/revisions/1/notice")).await, 403);
+    assert_eq!(status(&token, "").await, 403);
+    // Known or not, it is the token that is too narrow.
+    assert_eq!(status(&token, "/0000-0000/revisions/1/notice").await, 403);
+    let code = debian.mailbox(&server.sink)[0].receipt_code();
+    let said = serde_json::to_vec(&wire::PutReceipt { revision: 1, code }).unwrap();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let receipt = format!("/api/v1/embargoes/{id}/receipt");
+    assert_eq!(server.client.call("PUT", &receipt, &headers, Some(said)).await.status, 403);
+
+    let ended = server.client.call("DELETE", "/api/v1/tokens", &headers[..1], None).await;
+    assert_eq!(ended.status, 204);
+    assert_eq!(status(&token, &patch).await, 401);
+    let again = server.client.call("DELETE", "/api/v1/tokens", &headers[..1], None).await;
+    assert_eq!(again.status, 401);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn the_operator_ends_a_token_that_its_holder_cannot_end() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let token = debian.token().await;
+    let now = server.time.now();
+    let [listed] = <[_; 1]>::try_from(server.database(move |tx| Ok(tx.live_tokens(now)?)).await).unwrap();
+    assert!(token.ends_with(&listed.last_four));
+    server
+        .as_operator(move |operator| {
+            assert!(operator.revoke_token("").is_err());
+            operator.revoke_token(&listed.id.as_str()[..8]).unwrap();
+        })
+        .await;
+    assert_eq!(server.client.get_as(&token, "/api/v1/embargoes").await.status, 401);
     server.finish().await;
 }

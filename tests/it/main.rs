@@ -16,5 +16,6 @@ mod login;
 mod migrations;
 mod openapi;
 mod outbox;
+mod pages;
 mod shut_vault;
 mod whole_story;

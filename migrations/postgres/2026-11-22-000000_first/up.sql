@@ -84,6 +84,7 @@ CREATE TABLE embargoes (
   lift_zone TEXT,
   lift_local TEXT,
   notice_at BIGINT,
+  agreed_at BIGINT,
   revision INTEGER,
   early BOOLEAN NOT NULL,
   announced_at BIGINT,

@@ -84,6 +84,7 @@ CREATE TABLE embargoes (
   lift_zone TEXT,
   lift_local TEXT,
   notice_at INTEGER,
+  agreed_at INTEGER,
   revision INTEGER,
   early INTEGER NOT NULL,
   announced_at INTEGER,

@@ -6,7 +6,7 @@ use super::arguments;
 use super::context::{Context, read_file};
 use super::error::CliError;
 use super::report::Report;
-use crate::client::{Choice, LoginRequest, Programs, ServerAddress, Transport};
+use crate::client::{Choice, ClientError, LoginRequest, Programs, ServerAddress, Transport};
 
 pub(super) fn login(context: &Context, wanted: &arguments::Login) -> Result<Report, CliError> {
     let server: ServerAddress = match wanted.address.as_deref().or(context.global.server.as_deref()) {
@@ -53,9 +53,18 @@ pub(super) fn login(context: &Context, wanted: &arguments::Login) -> Result<Repo
 
 pub(super) fn logout(context: &Context) -> Result<Report, CliError> {
     let (name, mut profile) = context.profile()?;
+    // A token that has ended already is what was asked for; one that could not be ended is forgotten all the same.
+    let ended = match context.session().map(|session| session.end()) {
+        Ok(Ok(()) | Err(ClientError::TokenRefused { .. })) => true,
+        Ok(Err(_)) => false,
+        Err(_) => profile.token.is_none(),
+    };
     profile.token = None;
     context.profiles.write(&name, &profile, &context.entropy)?;
-    let text =
+    let mut text =
         format!("logged out of {}; its key {} stays pinned\n", profile.server, profile.server_fingerprint);
-    Ok(Report { text, json: json!({ "profile": name, "server": profile.server }) })
+    if !ended {
+        text += "the server could not be asked to end the token: it counts until it expires\n";
+    }
+    Ok(Report { text, json: json!({ "profile": name, "server": profile.server, "ended": ended }) })
 }

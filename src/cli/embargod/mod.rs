@@ -27,6 +27,7 @@ mod serve;
 mod template;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::process::ExitCode;
 
@@ -76,6 +77,9 @@ enum Command {
         after_help = "Stop no replica for it. SQLite needs it never: `embargod serve` does it by itself."
     )]
     Migrate,
+    /// Lists who is logged in, and ends a token.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Checks the log of changes and reads.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -115,6 +119,7 @@ fn execute(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Project(command) => project::run(global, command),
         Command::Packager(command) => packager::run(global, command),
         Command::Migrate => migrate::run(global),
+        Command::Token(command) => token::run(global, &command),
         Command::Audit(command) => audit::run(global, &command),
         Command::Certificate(command) => certificate::run(&command),
         Command::Fix(command) => fix::run(&command),

@@ -15,7 +15,7 @@ mod laws;
 mod offers;
 mod verdict;
 
-pub use offers::{MOST_OFFERS, offers};
+pub use offers::{MOST_OFFERS, offers, offers_to_move};
 pub use verdict::{Rule, RuleVerdict, Verdict};
 
 use super::calendar::{civil_time, earlier_by, later_by, weekday_name, weekdays_text};
@@ -26,15 +26,38 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 /// The furthest a lift may lie ahead: what lies behind that is a mistyped year.
 pub const FURTHEST_AHEAD: TimeDelta = TimeDelta::days(366);
 
+/// What packagers of an announced embargo were promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// When they were told.
+    pub announced_at: DateTime<Utc>,
+    /// The date that they were told.
+    pub lifts_at: DateTime<Utc>,
+}
+
 /// Judges the lift of an embargo at `lifts_at`, seen from `now`, by every rule of the policy.
 pub fn judge(policy: &Policy, now: DateTime<Utc>, lifts_at: DateTime<Utc>) -> Verdict {
+    judge_move(policy, now, None, lifts_at)
+}
+
+/// The same where packagers may have been promised a date already: then that promise is judged, and no longer
+/// the time between `now` and the lift.
+pub fn judge_move(
+    policy: &Policy,
+    now: DateTime<Utc>,
+    promise: Option<Promise>,
+    lifts_at: DateTime<Utc>,
+) -> Verdict {
     let notice_at = notice_at(policy, lifts_at);
     let lead = lifts_at.signed_duration_since(now.max(notice_at)).max(TimeDelta::zero());
     let rules = vec![
         in_the_future(policy, now, lifts_at),
         weekday(policy, lifts_at),
         forbidden_date(policy, lifts_at),
-        notice_lead(policy, now, lifts_at, lead),
+        match promise {
+            None => notice_lead(policy, now, lifts_at, lead),
+            Some(promise) => promised_date(policy, promise, lifts_at),
+        },
         too_far(policy, now, lifts_at),
     ];
     Verdict {
@@ -108,6 +131,23 @@ fn notice_lead(policy: &Policy, now: DateTime<Utc>, lifts_at: DateTime<Utc>, lea
         passed: later_by(now, policy.notice_lead) <= lifts_at,
         sentence: format!("packagers would have {have}; the policy promises {promise}"),
     }
+}
+
+fn promised_date(policy: &Policy, promise: Promise, lifts_at: DateTime<Utc>) -> RuleVerdict {
+    let agreed = display_instant(promise.lifts_at, policy.zone);
+    let lead = lifts_at.signed_duration_since(promise.announced_at).max(TimeDelta::zero());
+    let (passed, sentence) = if lifts_at == promise.lifts_at {
+        (false, format!("{agreed} is the date already"))
+    } else if lifts_at < promise.lifts_at {
+        let cure = "after a leak, embargoctl lift-early moves it forward";
+        (false, format!("packagers were promised {agreed}, and a promised date only moves later; {cure}"))
+    } else if lead < policy.notice_lead {
+        let promised = display_exact_duration(policy.notice_lead);
+        (false, format!("packagers would have {}; the policy promises {promised}", display_duration(lead)))
+    } else {
+        (true, format!("it is later than {agreed}, which packagers were promised"))
+    };
+    RuleVerdict { rule: Rule::PromisedDate, passed, sentence }
 }
 
 fn too_far(policy: &Policy, now: DateTime<Utc>, lifts_at: DateTime<Utc>) -> RuleVerdict {

@@ -16,6 +16,8 @@ pub enum Rule {
     ForbiddenDate,
     /// Packagers know for the promised time before it.
     NoticeLead,
+    /// Packagers who were told keep what they were promised: the date moves later only.
+    PromisedDate,
     /// It does not lie unreasonably far ahead.
     TooFar,
 }
@@ -28,6 +30,7 @@ impl Rule {
             Self::Weekday => "weekday",
             Self::ForbiddenDate => "forbidden-date",
             Self::NoticeLead => "notice-lead",
+            Self::PromisedDate => "promised-date",
             Self::TooFar => "too-far",
         }
     }

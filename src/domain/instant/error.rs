@@ -44,11 +44,7 @@ pub enum InstantError {
         expected: FixedOffset,
     },
     /// The clocks are put forward over this time.
-    #[error(
-        "{} does not exist in {zone} on {}: the clocks go from {} to {}; write {} or {}",
-        civil.format("%H:%M"), civil.date(), moment(*from, *civil), moment(*to, *civil),
-        with_offset(*earlier, *zone), with_offset(*later, *zone)
-    )]
+    #[error("{}; write {} or {}", self.problem(), with_offset(*earlier, *zone), with_offset(*later, *zone))]
     Skipped {
         /// The civil time as it was written.
         civil: NaiveDateTime,
@@ -65,8 +61,8 @@ pub enum InstantError {
     },
     /// The clocks are put back over this time.
     #[error(
-        "{} happens twice in {zone} on {}; write {} (at {}, {}) or {} (at {}, {})",
-        civil.format("%H:%M"), civil.date(),
+        "{}; write {} (at {}, {}) or {} (at {}, {})",
+        self.problem(),
         zulu(*earlier), with_offset(*earlier, *zone), offset(*earlier, *zone),
         zulu(*later), with_offset(*later, *zone), offset(*later, *zone)
     )]
@@ -80,6 +76,35 @@ pub enum InstantError {
         /// The second time it is shown.
         later: DateTime<Utc>,
     },
+}
+
+impl InstantError {
+    /// What is wrong, without what to write instead.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Skipped { civil, zone, from, to, .. } => format!(
+                "{} does not exist in {zone} on {}: the clocks go from {} to {}",
+                civil.format("%H:%M"),
+                civil.date(),
+                moment(*from, *civil),
+                moment(*to, *civil)
+            ),
+            Self::Twice { civil, zone, .. } => {
+                format!("{} happens twice in {zone} on {}", civil.format("%H:%M"), civil.date())
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// The instants that may have been meant, each as it would be written; none where nobody can tell.
+    pub fn readings(&self) -> Vec<(DateTime<Utc>, String)> {
+        match self {
+            Self::Skipped { zone, earlier, later, .. } | Self::Twice { zone, earlier, later, .. } => {
+                [earlier, later].map(|reading| (*reading, with_offset(*reading, *zone))).to_vec()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The time of day, with its date where that is not the date of `civil`.

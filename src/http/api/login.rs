@@ -1,9 +1,11 @@
 //! Login: a certificate in, a challenge out; the opened challenge in, a token out.
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::{HttpResponse, delete, post, web};
+use serde::Deserialize;
 
 use super::super::problem::{self, Problem};
 use super::super::{MAX_BODY, Parts};
+use super::extract::Token;
 use crate::app::TokenKind;
 use crate::wire;
 
@@ -29,23 +31,49 @@ pub(crate) async fn challenge(
     Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(crate::http::armored(&message)))
 }
 
+/// What a new token is to be good for.
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    scope: Option<String>,
+}
+
 /// Trades an opened challenge for a token. The body is the challenge's text, as it was decrypted.
 #[utoipa::path(
     tag = "login",
+    params(("scope" = Option<String>, Query, description = "Scopes, divided by blanks; without it, all of: notice:read patch:read ack:write schedule:read for packagers, embargo:read for maintainers")),
     request_body(content = String, content_type = "text/plain"),
     responses(
         (status = 200, description = "A token for `Authorization: Bearer …`", body = String, content_type = "text/plain"),
-        (status = 400, description = "No challenge of this server", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 400, description = "No challenge of this server, or an unknown scope", body = wire::Problem, content_type = "application/problem+json"),
         (status = 401, description = "A used or late challenge, or a certificate that nobody registered", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
 #[post("/api/v1/tokens")]
-pub(crate) async fn token(parts: web::Data<Parts>, payload: web::Payload) -> Result<HttpResponse, Problem> {
+pub(crate) async fn token(
+    parts: web::Data<Parts>,
+    wanted: web::Query<Wanted>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
     let body = body(payload).await?;
-    let token = parts.app.token(&body, TokenKind::Api).await?;
+    let token = parts.app.token(&body, TokenKind::Api, wanted.into_inner().scope).await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(format!("{token}\n")))
+}
+
+/// Ends the token that is shown, everywhere and at once.
+#[utoipa::path(
+    tag = "login", security(("token" = [])),
+    responses(
+        (status = 204, description = "It counts no more"),
+        (status = 401, description = "No live token", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+#[delete("/api/v1/tokens")]
+pub(crate) async fn end_token(parts: web::Data<Parts>, shown: Token) -> Result<HttpResponse, Problem> {
+    parts.app.revoke(&shown.0, TokenKind::Api).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn body(payload: web::Payload) -> Result<Vec<u8>, Problem> {

@@ -13,6 +13,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(login::challenge)
         .service(login::token)
+        .service(login::end_token)
         .service(packager::list)
         .service(packager::embargo)
         .service(packager::notice)

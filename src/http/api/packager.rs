@@ -47,8 +47,12 @@ pub(crate) async fn embargo(
     let accept =
         request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains(wire::OPENPGP) {
-        let message = parts.app.case(token.0, id.0, views::case).await?;
-        return Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(message));
+        match parts.app.case(token.0.clone(), id.0.clone(), views::case).await {
+            Ok(message) => return Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(message)),
+            // There is no such representation for a packager, and the other one may be there.
+            Err(Refusal::NotFound) => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
     }
     let report = parts.app.neutral(token.0, id.0).await?;
     let etag = EntityTag::new_strong(report.embargo.version.to_string());

@@ -201,11 +201,16 @@ impl Answer {
 
 /// Logs in: a certificate in, the opened challenge in, a token out.
 pub async fn log_in(client: &Client, person: &Person, time: &Clock) -> String {
+    log_in_with(client, person, time, "").await
+}
+
+/// The same with a query for the token.
+pub async fn log_in_with(client: &Client, person: &Person, time: &Clock, query: &str) -> String {
     let certificate = person.certificate().to_armored().into_bytes();
     let challenge = client.call("POST", "/api/v1/challenges", &[], Some(certificate)).await;
     assert_eq!(challenge.status, 200, "{}", challenge.text());
     let opened = person.decrypt(&challenge.body, None, time.now()).unwrap();
-    let token = client.call("POST", "/api/v1/tokens", &[], Some(opened.plaintext)).await;
+    let token = client.call("POST", &format!("/api/v1/tokens{query}"), &[], Some(opened.plaintext)).await;
     assert_eq!(token.status, 200, "{}", token.text());
     token.text().trim().to_owned()
 }

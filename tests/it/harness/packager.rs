@@ -80,6 +80,12 @@ impl Packager {
         maintainer::log_in(&self.client, &self.person, &self.time).await
     }
 
+    /// A token for no more than this.
+    pub async fn token_for(&self, scope: &str) -> String {
+        let query = format!("?scope={}", scope.replace(' ', "%20"));
+        maintainer::log_in_with(&self.client, &self.person, &self.time, &query).await
+    }
+
     pub async fn embargoes(&self, token: &str) -> Vec<wire::NeutralEmbargo> {
         let response = self.client.get_as(token, "/api/v1/embargoes").await;
         assert_eq!(response.status, 200, "{}", response.text());
