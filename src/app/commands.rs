@@ -288,9 +288,7 @@ impl Command {
 
     fn apply(self, tx: &mut Tx<'_>, context: &Context<'_>) -> Result<Done, Refusal> {
         match self {
-            Self::Open { project, text } => {
-                context.open(tx, &project, text.map(|text| *text).unwrap_or_default())
-            }
+            Self::Open { project, text } => context.open(tx, &project, text.map(|text| *text)),
             Self::PutText(embargo, text) => context.put_text(tx, embargo, *text),
             Self::PutFix(embargo, change) => context.put_fix(tx, embargo, *change),
             Self::Send { embargo, reason, at_once } => context.send(tx, embargo, reason, at_once),

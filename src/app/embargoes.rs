@@ -12,7 +12,12 @@ use crate::store::{CaseContent, NoticeFacts, StoredEmbargo, Tx};
 const MOST_CHARACTERS: usize = 100_000;
 
 impl Context<'_> {
-    pub(super) fn open(&self, tx: &mut Tx<'_>, project: &str, text: CaseText) -> Result<Done, Refusal> {
+    pub(super) fn open(
+        &self,
+        tx: &mut Tx<'_>,
+        project: &str,
+        text: Option<CaseText>,
+    ) -> Result<Done, Refusal> {
         let projects = tx.projects()?;
         let mut mine = Vec::new();
         for candidate in projects {
@@ -26,7 +31,10 @@ impl Context<'_> {
             mine.into_iter().find(|candidate| only || candidate.slug == project).ok_or_else(|| {
                 Refusal::invalid("project", format!("name a project that you decide for; yours are: {known}"))
             })?;
-        check_text(&text)?;
+        if let Some(text) = &text {
+            check_text(text)?;
+        }
+        let text = text.unwrap_or_default();
         let embargo = Embargo {
             id: EmbargoId::from_random(self.app.entropy.bytes()),
             project: project.id.clone(),
@@ -194,6 +202,12 @@ fn bounded(text: &str) -> Result<(), Refusal> {
 }
 
 fn check_text(text: &CaseText) -> Result<(), Refusal> {
+    if text.title.trim().is_empty() {
+        return Err(Refusal::invalid(
+            "title",
+            "the title is empty; write one line that names the vulnerability",
+        ));
+    }
     let lines: Vec<&String> = [&text.title]
         .into_iter()
         .chain(&text.affected)

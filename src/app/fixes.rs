@@ -2,6 +2,7 @@
 
 use super::commands::{Context, Done, Opened, maintainers_with_certificates};
 use super::{App, Refusal};
+use crate::domain::branch::check_branch;
 use crate::domain::case::Waiver;
 use crate::domain::fix::Fix;
 use crate::domain::hex_sha256;
@@ -49,7 +50,7 @@ impl App {
         mbox: Vec<u8>,
         signature: Vec<u8>,
     ) -> Result<Change, Refusal> {
-        check_branch(&branch)?;
+        check_branch(&branch).map_err(|error| Refusal::invalid("branch", error))?;
         let now = self.clock.now();
         let people = self.store.read(maintainers_with_certificates).await?;
         let (person, candidate) = people
@@ -77,18 +78,6 @@ fn armored(signature: &[u8]) -> String {
     }
 }
 
-/// A branch's name goes into mails, files and addresses of what is public later.
-pub fn check_branch(branch: &str) -> Result<(), Refusal> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+".contains(&byte);
-    if branch.is_empty() || branch.len() > 100 || !branch.bytes().all(allowed) || branch.contains("..") {
-        return Err(Refusal::invalid(
-            "branch",
-            "a branch's name has 1 to 100 of the characters A-Z a-z 0-9 . _ - / + and no two dots in a row",
-        ));
-    }
-    Ok(())
-}
-
 impl Context<'_> {
     pub(super) fn put_fix(&self, tx: &mut Tx<'_>, id: EmbargoId, change: Change) -> Result<Done, Refusal> {
         let mut case = self.live(tx, &id)?;
@@ -112,7 +101,7 @@ impl Context<'_> {
                 case.content.waivers.retain(|waiver| waiver.branch != branch);
             }
             Change::Waive(waiver) => {
-                check_branch(&waiver.branch)?;
+                check_branch(&waiver.branch).map_err(|error| Refusal::invalid("branch", error))?;
                 super::embargoes::needed(waiver.reason.clone(), "a branch without a fix")?;
                 tx.drop_from_working_set(&id, &waiver.branch)?;
                 case.content.waivers.retain(|other| other.branch != waiver.branch);

@@ -1,5 +1,6 @@
 //! Founding an installation, and opening one.
 
+use super::refusal::LOCKED;
 use super::{App, Refusal};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -99,11 +100,12 @@ impl App {
         self.store.read(due).await
     }
 
-    /// Why this server is not wholly ready; empty if it is.
+    /// Why this server is not wholly ready; empty if it is. Anybody may read it: no path and no id of a key.
     pub async fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if let Some(reason) = self.store.vault().locked_reason() {
-            reasons.push(format!("the vault is locked: {reason}; only what is public is served"));
+            tracing::debug!("the vault is locked: {reason}");
+            reasons.push(format!("{LOCKED}; only what is public is served"));
         } else if self.server_key().is_err() {
             reasons.push("there is no server key; only what is public is served".to_owned());
         }
@@ -121,7 +123,14 @@ impl App {
                 reasons.push("the clock lies behind what the database has seen: lifts are held".to_owned());
             }
             Ok(_) => {}
-            Err(_) => reasons.push("the database cannot be reached".to_owned()),
+            Err(_) => {
+                reasons.push("the database cannot be reached".to_owned());
+                return reasons;
+            }
+        }
+        if let Err(error) = self.store.write(|tx| tx.check_writable()).await {
+            tracing::warn!("not ready: {error}");
+            reasons.push("the database cannot be written".to_owned());
         }
         reasons
     }

@@ -184,7 +184,7 @@ impl App {
 /// What a refusal was about, without anything it says.
 fn kind_of(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::Unavailable(_) => "held or unavailable",
+        Refusal::Unavailable(_) | Refusal::Locked(_) => "held or unavailable",
         Refusal::Store(StoreError::Conflict) => "changed meanwhile",
         Refusal::Store(_) => "the store failed",
         _ => "refused",

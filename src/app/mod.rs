@@ -117,8 +117,9 @@ impl App {
     /// The server's key, or the refusal that says why there is none.
     pub fn server_key(&self) -> Result<Arc<ServerKey>, Refusal> {
         let key = self.server_key.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        key.ok_or_else(|| {
-            Refusal::Unavailable(self.store.vault().locked_reason().unwrap_or("no server key").to_owned())
+        key.ok_or_else(|| match self.store.vault().locked_reason() {
+            Some(reason) => Refusal::Locked(reason.to_owned()),
+            None => Refusal::Unavailable("there is no server key".to_owned()),
         })
     }
 

@@ -5,6 +5,9 @@ use crate::domain::embargo::TransitionError;
 use crate::openpgp::PoolError;
 use crate::store::StoreError;
 
+/// What anybody may know of a vault that is shut. Paths and ids of keys are for the operator.
+pub const LOCKED: &str = "the key-encryption key is missing or is another one: embargod doctor says more";
+
 /// A refusal.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -44,6 +47,9 @@ pub enum Refusal {
     /// The server cannot do it now.
     #[error("the server cannot do this now: {0}")]
     Unavailable(String),
+    /// The vault is shut; the reason names paths and keys, and is for the operator alone.
+    #[error("the server cannot do this now: {0}")]
+    Locked(String),
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),
@@ -64,8 +70,7 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(reason) => Self::Unavailable(reason),
-            error if error.is_locked() => Self::Unavailable(error.to_string()),
+            error if error.is_locked() => Self::Locked(error.to_string()),
             other => Self::Store(other),
         }
     }

@@ -39,6 +39,15 @@ pub struct NewPackager<'a> {
     pub projects: &'a [String],
 }
 
+/// What adding a packager came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// A contact that was not there.
+    Contact,
+    /// The contact was there; its packager is now approved for these projects too.
+    Approved(Vec<String>),
+}
+
 impl Operator<'_> {
     /// Adds a project with its policy.
     pub fn add_project(&self, slug: &str, name: &str, policy: Policy) -> Result<(), Refusal> {
@@ -60,7 +69,8 @@ impl Operator<'_> {
     /// Adds a maintainer to a project; the person's name and address come from the certificate.
     pub fn add_maintainer(&self, project: &str, certificate: &[u8]) -> Result<String, Refusal> {
         let now = self.clock.now();
-        let certificate = usable(certificate, None, now)?;
+        let certificate = parse(certificate)?;
+        check(&certificate, None, now)?;
         let address = certificate.addresses().into_iter().next().ok_or_else(|| {
             Refusal::invalid("no-address", "the certificate names no mail address; add a user id with one")
         })?;
@@ -71,6 +81,11 @@ impl Operator<'_> {
         self.store.write_now(|tx| {
             let project = find_project(tx, project)?;
             let stored = self.put_certificate(tx, &certificate, None, now)?;
+            if tx.contact_by_certificate(&stored)?.is_some() {
+                return Err(two_roles(
+                    "this certificate belongs to a packager's contact; ask the maintainer for another one",
+                ));
+            }
             let known = tx.maintainers()?.into_iter().find(|person| person.certificate == stored);
             let id = match known {
                 Some(person) => person.id,
@@ -90,20 +105,43 @@ impl Operator<'_> {
         })
     }
 
-    /// Adds a packager with one contact, and approves it for projects.
-    pub fn add_packager(&self, new: &NewPackager<'_>) -> Result<(), Refusal> {
+    /// Adds a packager with one contact, and approves it for projects. A contact that has this certificate
+    /// already is not added again: its packager is approved.
+    pub fn add_packager(&self, new: &NewPackager<'_>) -> Result<Added, Refusal> {
         check_slug(new.slug)?;
         let now = self.clock.now();
         let address: Address = new.address.parse().map_err(|error| Refusal::invalid("address", error))?;
-        let certificate = usable(new.certificate, new.sha1_until, now)?;
+        let certificate = parse(new.certificate)?;
         self.store.write_now(|tx| {
-            let projects =
-                new.projects.iter().map(|slug| find_project(tx, slug)).collect::<Result<Vec<_>, _>>()?;
-            let stored = self.put_certificate(tx, &certificate, new.sha1_until, now)?;
-            if tx.contact_by_certificate(&stored)?.is_some() {
-                return Err(Refusal::rule("exists", "this certificate belongs to a contact already"));
-            }
+            let projects = find_projects(tx, new.projects)?;
             let known = tx.packagers()?.into_iter().find(|packager| packager.slug == new.slug);
+            let registered = tx.certificate_by_fingerprint(&certificate.fingerprint())?;
+            if let Some(registered) = registered {
+                if tx.maintainers()?.iter().any(|person| person.certificate == registered.id) {
+                    return Err(two_roles(
+                        "this certificate belongs to a maintainer; ask the packager for another one",
+                    ));
+                }
+                if let Some(contact) = tx.contact_by_certificate(&registered.id)? {
+                    let packager = known.filter(|packager| packager.id == contact.packager);
+                    let packager = packager.ok_or_else(|| taken("another packager's contact"))?;
+                    if contact.address != address.as_str() {
+                        return Err(taken("this packager's contact at another address"));
+                    }
+                    if new.sha1_until.is_some() {
+                        return Err(Refusal::rule(
+                            "exists",
+                            "this contact is there already, and an exception for SHA-1 is made only when it is \
+                             added; cure: leave --allow-sha1 and --reason out",
+                        ));
+                    }
+                    check(&certificate, registered.sha1_until, now)?;
+                    self.put_certificate(tx, &certificate, None, now)?;
+                    return Ok(Added::Approved(approve(tx, &packager, &projects, now)?));
+                }
+            }
+            check(&certificate, new.sha1_until, now)?;
+            let stored = self.put_certificate(tx, &certificate, new.sha1_until, now)?;
             let packager = match known {
                 Some(packager) => packager,
                 None => {
@@ -127,7 +165,28 @@ impl Operator<'_> {
                 tx.approve(&project.id, &packager.id, now)?;
             }
             tx.audit(operator(now, "packager added", packager.id.as_str()));
-            Ok(())
+            Ok(Added::Contact)
+        })
+    }
+
+    /// Approves a packager for more projects if it has a contact at `address`; returns those that are new,
+    /// and nothing if there is no such contact.
+    pub fn approve_packager(
+        &self,
+        slug: &str,
+        address: &str,
+        projects: &[String],
+    ) -> Result<Option<Vec<String>>, Refusal> {
+        let now = self.clock.now();
+        self.store.write_now(|tx| {
+            let projects = find_projects(tx, projects)?;
+            let known = tx.packagers()?.into_iter().find(|packager| packager.slug == slug);
+            let Some(packager) = known else { return Ok(None) };
+            let is_this = |contact: &Contact| contact.packager == packager.id && contact.address == address;
+            if !tx.contacts()?.iter().any(is_this) {
+                return Ok(None);
+            }
+            approve(tx, &packager, &projects, now).map(Some)
         })
     }
 
@@ -170,15 +229,60 @@ impl Operator<'_> {
     }
 }
 
-fn usable(
-    bytes: &[u8],
+fn parse(bytes: &[u8]) -> Result<Certificate, Refusal> {
+    Certificate::parse(bytes).map_err(|error| Refusal::invalid(error.code(), error))
+}
+
+/// Whether notices could be encrypted to it now.
+fn check(
+    certificate: &Certificate,
     sha1_until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Certificate, Refusal> {
-    let certificate = Certificate::parse(bytes).map_err(|error| Refusal::invalid(error.code(), error))?;
+) -> Result<(), Refusal> {
     let acceptance = sha1_until.map_or(Acceptance::Strict, |until| Acceptance::Sha1Bindings { until });
-    certificate.check(&acceptance, now).map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
-    Ok(certificate)
+    certificate.check(&acceptance, now).map_err(|trouble| Refusal::invalid(trouble.code(), trouble))
+}
+
+/// One certificate logs in as one: whoever decides and is told as well needs two.
+fn two_roles(detail: &str) -> Refusal {
+    Refusal::rule(
+        "two-roles",
+        format!(
+            "{detail}: with one certificate a person can log in either as a maintainer or for a packager"
+        ),
+    )
+}
+
+fn taken(whose: &str) -> Refusal {
+    Refusal::rule(
+        "exists",
+        format!(
+            "this certificate belongs to {whose} already; \
+             cure: see whose it is with `embargod packager list`, and name that packager and contact, or ask for \
+             another certificate"
+        ),
+    )
+}
+
+/// Approves a packager for projects; returns the short names of those that are new.
+fn approve(
+    tx: &mut Tx<'_>,
+    packager: &Packager,
+    projects: &[Project],
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, Refusal> {
+    let mut new = Vec::new();
+    for project in projects {
+        if tx.approve(&project.id, &packager.id, now)? {
+            tx.audit(operator(now, "packager approved", packager.id.as_str()));
+            new.push(project.slug.clone());
+        }
+    }
+    Ok(new)
+}
+
+fn find_projects(tx: &mut Tx<'_>, slugs: &[String]) -> Result<Vec<Project>, Refusal> {
+    slugs.iter().map(|slug| find_project(tx, slug)).collect()
 }
 
 fn find_project(tx: &mut Tx<'_>, slug: &str) -> Result<Project, Refusal> {
@@ -189,7 +293,8 @@ fn find_project(tx: &mut Tx<'_>, slug: &str) -> Result<Project, Refusal> {
     })
 }
 
-fn check_slug(slug: &str) -> Result<(), Refusal> {
+/// Checks a short name of a project or packager.
+pub fn check_slug(slug: &str) -> Result<(), Refusal> {
     let right = (1..=40).contains(&slug.len())
         && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && !slug.starts_with('-');

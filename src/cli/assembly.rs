@@ -93,7 +93,10 @@ impl Assembled {
         let store = open_store(parts.location.clone(), parts.kek, &parts.entropy)?;
         let (store, server_key) = match installation::load_server_key(&store) {
             Ok(key) => (store, key),
-            Err(Refusal::Unavailable(_)) => (store, None),
+            Err(refusal @ (Refusal::Unavailable(_) | Refusal::Locked(_))) => {
+                tracing::error!("public-only: {refusal}");
+                (store, None)
+            }
             Err(Refusal::Store(StoreError::Vault(error))) => {
                 tracing::error!("public-only: {error}");
                 (open_store(parts.location, Err(error.to_string()), &parts.entropy)?, None)

@@ -11,6 +11,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -131,11 +132,7 @@ impl Config {
 
     /// Whether the public address is this machine only, so that nobody else sees what is sent to it in clear.
     pub fn url_is_loopback(&self) -> bool {
-        let Some(host) = self.server.url.strip_prefix("http://") else { return false };
-        let host = host.split('/').next().unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-        name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        loopback(&self.server.url).is_some()
     }
 
     /// The configuration as TOML with every default written out and without the database's password.
@@ -144,6 +141,21 @@ impl Config {
         shown.database.url = shown.database.url.map(|url| without_password(&url));
         toml::to_string(&shown).unwrap_or_default()
     }
+}
+
+/// The address on this machine that an `http` url names, if it names one.
+pub fn loopback(url: &str) -> Option<SocketAddr> {
+    let host = url.strip_prefix("http://")?.split('/').next().unwrap_or_default();
+    let inside = host.find(']').map_or(0, |end| end + 1);
+    let (name, port) = match host[inside..].rsplit_once(':') {
+        Some((name, port)) => (&host[..inside + name.len()], port.parse().ok()?),
+        None => (host, 80),
+    };
+    let address = match name {
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        _ => name.trim_matches(['[', ']']).parse::<IpAddr>().ok()?,
+    };
+    address.is_loopback().then_some(SocketAddr::new(address, port))
 }
 
 fn is_host_and_path(text: &str) -> bool {

@@ -100,4 +100,13 @@ fn only_this_machine_is_loopback() {
         let config = parse(&SHORTEST.replace("https://embargo.example", url)).unwrap();
         assert_eq!(config.url_is_loopback(), is_loopback, "{url}");
     }
+    for (url, address) in [
+        ("http://127.0.0.1:18180", "127.0.0.1:18180"),
+        ("http://localhost", "127.0.0.1:80"),
+        ("http://[::1]:8081", "[::1]:8081"),
+        ("http://[::1]", "[::1]:80"),
+    ] {
+        assert_eq!(loopback(url), Some(address.parse().unwrap()), "{url}");
+    }
+    assert_eq!(loopback("http://127.0.0.1:99999"), None);
 }

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod advisory;
+pub mod branch;
 pub mod calendar;
 pub mod case;
 pub mod dates;

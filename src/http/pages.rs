@@ -79,6 +79,19 @@ async fn login(parts: web::Data<Parts>) -> HttpResponse {
     html(StatusCode::OK, signed_in::login_certificate(&CertificateStep::default(), &parts.site))
 }
 
+/// The first step again, with what went wrong.
+fn not_signed_in(parts: &Parts, refusal: Refusal) -> HttpResponse {
+    let problem = Problem::from(refusal);
+    let (status, _, detail) = problem.parts();
+    let view = CertificateStep { error: Some(detail.to_owned()) };
+    let page = signed_in::login_certificate(&view, &parts.site);
+    match StatusCode::from_u16(status) {
+        // 401 would name a way to log in that browsers know; there is none.
+        Ok(StatusCode::UNAUTHORIZED) | Err(_) => html(StatusCode::BAD_REQUEST, page),
+        Ok(status) => html(status, page),
+    }
+}
+
 #[derive(Deserialize)]
 struct CertificateForm {
     certificate: String,
@@ -103,10 +116,7 @@ async fn certificate(
             };
             html(StatusCode::OK, signed_in::login_challenge(&view, &parts.site))
         }
-        Err(refusal) => {
-            let view = CertificateStep { error: Some(refusal.to_string()) };
-            html(StatusCode::BAD_REQUEST, signed_in::login_certificate(&view, &parts.site))
-        }
+        Err(refusal) => not_signed_in(&parts, refusal),
     }
 }
 
@@ -135,10 +145,7 @@ async fn answer(request: HttpRequest, parts: web::Data<Parts>, form: web::Form<A
             }
             response
         }
-        Err(refusal) => {
-            let view = CertificateStep { error: Some(refusal.to_string()) };
-            html(StatusCode::BAD_REQUEST, signed_in::login_certificate(&view, &parts.site))
-        }
+        Err(refusal) => not_signed_in(&parts, refusal),
     }
 }
 

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::app::Refusal;
 use crate::app::StoreError;
+use crate::app::refusal::LOCKED;
 use crate::wire;
 
 /// A refusal on its way out.
@@ -31,6 +32,11 @@ impl Problem {
     /// A body that does not have the expected shape.
     pub(super) fn body(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "body", "The request cannot be read", detail)
+    }
+
+    fn unavailable(reason: &str) -> Self {
+        let detail = format!("the server cannot do this now: {reason}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now", detail)
     }
 
     pub(super) fn parts(&self) -> (u16, &'static str, &str) {
@@ -59,6 +65,12 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "The key was used before"),
             Refusal::Store(StoreError::Conflict) => {
                 (StatusCode::CONFLICT, "changed-meanwhile", "It was changed meanwhile")
+            }
+            // Strangers come here too: neither a path nor the id of a key nor a host is for them.
+            Refusal::Locked(_) => return Self::unavailable(LOCKED),
+            Refusal::Store(StoreError::Unavailable(reason)) => {
+                tracing::warn!("the database cannot be reached: {reason}");
+                return Self::unavailable("the database cannot be reached");
             }
             Refusal::Unavailable(reason) => {
                 tracing::warn!("unavailable: {reason}");

@@ -126,7 +126,16 @@ impl Tx<'_> {
             packager_id: packager.to_string(),
             approved_at: now.timestamp_micros(),
         };
-        Ok(dialect::insert_if_absent(self.db, &row)?)
+        if dialect::insert_if_absent(self.db, &row)? {
+            return Ok(true);
+        }
+        // A place that was ended can be given again.
+        let place = memberships::table.find((project.as_str(), packager.as_str()));
+        let given_again = diesel::update(place)
+            .filter(memberships::removed_at.is_not_null())
+            .set((memberships::removed_at.eq(None::<i64>), memberships::approved_at.eq(row.approved_at)))
+            .execute(self.db)?;
+        Ok(given_again == 1)
     }
 
     /// The packagers approved for a project, now.

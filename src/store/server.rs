@@ -32,6 +32,13 @@ impl Tx<'_> {
         Ok(self.setting(PRACTICE)?.is_some_and(|value| value == [1]))
     }
 
+    /// Asks for the right to write, and changes nothing: an update that meets no row is refused by a database
+    /// that may only be read, whichever it is. `BEGIN IMMEDIATE` alone is not refused by SQLite.
+    pub fn check_writable(&mut self) -> Result<(), StoreError> {
+        diesel::update(settings::table.find("")).set(settings::value.eq(Vec::new())).execute(self.db)?;
+        Ok(())
+    }
+
     /// Checks that the vault's key opens this database.
     pub fn check_key(&mut self) -> Result<(), StoreError> {
         self.key(ROSTER).map(drop)

@@ -93,6 +93,10 @@ impl Worker {
 
     /// Does one of the two tasks once; says whether there was anything to do.
     async fn once(&self, task: Task) -> Result<bool, Refusal> {
+        if let Some(reason) = self.app.store.vault().locked_reason() {
+            // Nothing can be opened: one refusal instead of one for everything that is due.
+            return Err(Refusal::Locked(reason.to_owned()));
+        }
         match task {
             Task::Deliver => Ok(self.deliver().await? > 0),
             Task::Decide => {
@@ -109,16 +113,22 @@ impl Worker {
     /// Does something until nothing is left to do, and again when something changed or became due.
     async fn repeat(&self, mut stop: watch::Receiver<bool>, task: Task) {
         let mut wakes = self.app.wakes();
+        let mut trouble = Trouble::default();
         while !*stop.borrow() {
             wakes.borrow_and_update();
             let looked_at = self.app.clock.now();
-            let pause_until = match self.once(task).await {
+            let once = self.once(task).await;
+            let failure = once.as_ref().err().map(ToString::to_string);
+            if trouble.is_news(failure.as_deref()) {
+                match &failure {
+                    Some(what) => tracing::error!("the worker rests after a failure: {what}"),
+                    None => tracing::info!("the worker works again"),
+                }
+            }
+            let pause_until = match once {
                 Ok(true) => continue,
                 Ok(false) => self.next_look(looked_at).await,
-                Err(refusal) => {
-                    tracing::error!("the worker rests after a failure: {refusal}");
-                    self.app.clock.now() + REST
-                }
+                Err(_) => self.app.clock.now() + REST,
             };
             tokio::select! {
                 changed = wakes.changed() => if changed.is_err() { return },
@@ -173,6 +183,19 @@ impl Worker {
     }
 }
 
+/// What a loop failed of when it was last said, so that one state is said once.
+#[derive(Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    /// Takes the failure of one more look, if it failed; says whether that was not so before.
+    fn is_news(&mut self, failure: Option<&str>) -> bool {
+        let is_news = self.0.as_deref() != failure;
+        self.0 = failure.map(str::to_owned);
+        is_news
+    }
+}
+
 fn fate(outcome: Outcome) -> Fate {
     match outcome {
         Outcome::Accepted { reply } => Fate::Accepted(reply),
@@ -180,5 +203,22 @@ fn fate(outcome: Outcome) -> Fate {
         Outcome::Refused { reply, permanent: false, .. } => Fate::Deferred(reply),
         Outcome::NotSent { reason } => Fate::NotSent(reason),
         Outcome::Uncertain { reason } => Fate::Uncertain(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_lasts_is_said_once_and_so_is_its_end() {
+        let mut trouble = Trouble::default();
+        assert!(!trouble.is_news(None), "working is no news");
+        assert!(trouble.is_news(Some("shut")));
+        assert!(!trouble.is_news(Some("shut")));
+        assert!(trouble.is_news(Some("full")), "another failure is news");
+        assert!(trouble.is_news(None));
+        assert!(!trouble.is_news(None));
+        assert!(trouble.is_news(Some("full")));
     }
 }

@@ -304,3 +304,23 @@ async fn a_civil_time_that_no_clock_shows_is_refused_with_dates_that_are_legal()
     }
     server.finish().await;
 }
+
+#[tokio::test]
+async fn an_empty_title_is_refused_when_a_case_is_opened_and_when_it_is_edited() {
+    let server = TestServer::start().await;
+    let mara = server.maintainer();
+    let mut text = ordinary_text();
+    let id = mara.opens(&text).await;
+    for empty in ["", " \t"] {
+        text.insert("title".to_owned(), empty.into());
+        let body =
+            wire::OpenEmbargo { project: "requests".to_owned(), text: Some(toml::to_string(&text).unwrap()) };
+        for change in [Change::json("POST", "/api/v1/embargoes", &body), Change::text(&id, &text)] {
+            let (status, _, detail) = mara.does(&change).await.refused();
+            assert_eq!((status, detail.contains("the title is empty")), (400, true), "{detail}");
+        }
+    }
+    let later = wire::OpenEmbargo { project: "requests".to_owned(), text: None };
+    mara.does(&Change::json("POST", "/api/v1/embargoes", &later)).await.accepted();
+    server.finish().await;
+}

@@ -5,6 +5,7 @@
 //! refused is refused before the database is touched.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ use crate::app::Refusal;
 use crate::cli::assembly::open_store;
 use crate::clock::Clock;
 use crate::config::nearest::nearest;
-use crate::config::{Config, without_password};
+use crate::config::{Config, loopback, without_password};
 use crate::domain::policy::Preset;
 use crate::entropy::Entropy;
 use crate::store::{Location, Store};
@@ -146,6 +147,7 @@ pub(super) fn make(arguments: &InitArguments, clock: &Clock, entropy: &Entropy) 
             ));
         }
     }
+    let listen = listen(&arguments.url)?;
     let from = arguments.from.clone().unwrap_or_else(|| default_sender(&arguments.url));
     let from = sender(&from)?;
     let maintainers =
@@ -173,6 +175,7 @@ pub(super) fn make(arguments: &InitArguments, clock: &Clock, entropy: &Entropy) 
     };
     let template = Template {
         url: &arguments.url,
+        listen,
         from: from.as_str(),
         database: (database.0, &database.1),
         practice: arguments.practice,
@@ -203,6 +206,18 @@ pub(super) fn make(arguments: &InitArguments, clock: &Clock, entropy: &Entropy) 
     }
     put_in_place(&scaffold, target)?;
     Ok(founded)
+}
+
+/// Where the server listens: at the url itself, or behind the proxy that answers there with TLS.
+fn listen(url: &str) -> Result<SocketAddr, Failure> {
+    match loopback(url) {
+        Some(address) => Ok(address),
+        None if url.starts_with("http://") => Err(Failure::unfit(
+            format!("{url} is without TLS and not on this machine: embargoctl refuses to log in there"),
+            "write --url https://…, and let a proxy with TLS answer there and pass requests on to 127.0.0.1:8080",
+        )),
+        None => Ok((Ipv4Addr::LOCALHOST, 8080).into()),
+    }
 }
 
 fn default_sender(url: &str) -> String {

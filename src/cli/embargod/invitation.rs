@@ -6,6 +6,7 @@ use super::console::Console;
 use super::failure::Failure;
 use super::packager::AddArguments;
 use crate::app::Refusal;
+use crate::app::roster::check_slug;
 use crate::domain::address::Address;
 use crate::openpgp::Certificate;
 
@@ -21,8 +22,9 @@ pub(super) struct Invitation {
 }
 
 impl Invitation {
-    /// Looks up what the letter says; refused if a project or the address is wrong.
+    /// Looks up what the letter says; refused if the short name, a project or the address is wrong.
     pub(super) fn new(console: &Console, arguments: &AddArguments) -> Result<Self, Failure> {
+        check_slug(&arguments.slug)?;
         let contact = arguments
             .contact
             .parse()

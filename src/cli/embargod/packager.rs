@@ -13,7 +13,7 @@ use super::files;
 use super::invitation::Invitation;
 use super::screen::{self, item, say};
 use crate::app::Refusal;
-use crate::app::roster::NewPackager;
+use crate::app::roster::{Added, NewPackager};
 use crate::openpgp::{Acceptance, Certificate};
 use crate::store::{AuditEntry, Contact, Project, Tx};
 
@@ -38,7 +38,7 @@ pub(super) enum PackagerCommand {
     embargod packager add debian --contact security@debian.example --certificate debian.asc --project requests\n  \
     embargod packager add oldlinux --contact security@oldlinux.example --certificate old.asc --project requests \\\n      \
     --allow-sha1 2026-12-31 --reason \"Ada: they replace the key by the end of the year\"\n\n\
-    The same short name again adds one more contact.")]
+    The same short name again adds one more contact, or with the same contact approves it for one more project.")]
 pub(super) struct AddArguments {
     /// Its short name: a-z, 0-9 and -.
     pub slug: String,
@@ -82,11 +82,31 @@ pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode,
     match command {
         PackagerCommand::Add(arguments) => match &arguments.certificate {
             Some(path) => add(&console, &arguments, &files::read(path)?)?,
-            None => say(Invitation::new(&console, &arguments)?.text().trim_end()),
+            None => invite(&console, &arguments)?,
         },
         PackagerCommand::List { json } => list(&console, json)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without a certificate: a contact that has one here is approved, any other is asked for its own.
+fn invite(console: &Console, arguments: &AddArguments) -> Result<(), Failure> {
+    let AddArguments { slug, contact, projects, .. } = arguments;
+    let invitation = Invitation::new(console, arguments)?;
+    match console.operator().approve_packager(slug, contact, projects)? {
+        Some(approved) => say_approved(arguments, &approved),
+        None => say(invitation.text().trim_end()),
+    }
+    Ok(())
+}
+
+fn say_approved(arguments: &AddArguments, approved: &[String]) {
+    let AddArguments { slug, contact, .. } = arguments;
+    if approved.is_empty() {
+        item("ok", &format!("{slug} <{contact}> was approved for this already; nothing was changed"));
+    } else {
+        item("approved", &format!("{slug} for {}; <{contact}> was there already", approved.join(", ")));
+    }
 }
 
 /// Adds a packager whose certificate has been read.
@@ -104,7 +124,10 @@ pub(super) fn add(console: &Console, arguments: &AddArguments, certificate: &[u8
         sha1_until,
         projects: &arguments.projects,
     };
-    console.operator().add_packager(&new).map_err(ask_the_owner)?;
+    if let Added::Approved(projects) = console.operator().add_packager(&new).map_err(ask_the_owner)? {
+        say_approved(arguments, &projects);
+        return Ok(());
+    }
     let added = Certificate::parse(certificate).map_err(|error| Refusal::invalid(error.code(), error))?;
     if let Some(reason) = &arguments.reason {
         record_exception(console, &added, reason, now)?;
@@ -120,9 +143,10 @@ pub(super) fn add(console: &Console, arguments: &AddArguments, certificate: &[u8
 
 /// A certificate is mended by its owner, not by who types the command.
 fn ask_the_owner(refusal: Refusal) -> Failure {
+    let about_certificate = matches!(refusal, Refusal::Invalid { .. });
     let failure = Failure::Refused(refusal);
     match failure.parts() {
-        (what, Some(cure)) => {
+        (what, Some(cure)) if about_certificate => {
             Failure::unfit(what, format!("ask its owner for:  {cure}   and the exported key again"))
         }
         _ => failure,

@@ -1,10 +1,12 @@
 //! The configuration file that `init` writes: every key that most operators touch, a comment on each.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 /// What `init` knows.
 pub(super) struct Template<'a> {
     pub url: &'a str,
+    pub listen: SocketAddr,
     pub from: &'a str,
     /// The line of the `[database]` section.
     pub database: (&'static str, &'a str),
@@ -34,7 +36,8 @@ impl Template<'_> {
         );
         line("", "[server]", "");
         line("url", &quoted(self.url), "where people reach it, without a slash at the end");
-        line("listen", "\"127.0.0.1:8080\"", "where it answers; put a proxy with TLS in front");
+        let listen = quoted(&self.listen.to_string());
+        line("listen", &listen, "where it answers; put a proxy with TLS in front");
         line("id_prefix", "\"EMB\"", "advisories are called EMB-2026-1, EMB-2026-2, …");
         line("", "[database]", "");
         let (key, value) = self.database;

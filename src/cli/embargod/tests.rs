@@ -156,6 +156,119 @@ fn an_init_that_is_refused_half_way_leaves_nothing_behind() {
     place.init(&[]).unwrap();
 }
 
+#[test]
+fn a_server_for_this_machine_listens_where_its_address_says_and_any_other_behind_a_proxy() {
+    for (url, listen) in [
+        ("http://127.0.0.1:18180", "127.0.0.1:18180"),
+        ("http://localhost:8081", "127.0.0.1:8081"),
+        ("https://embargo.upstream.example", "127.0.0.1:8080"),
+    ] {
+        let place = Place::new();
+        place.init(&["--url", url]).unwrap();
+        assert_eq!(place.global().load().unwrap().server.listen.to_string(), listen, "{url}");
+    }
+    let place = Place::new();
+    let (what, cure) = place.init(&["--url", "http://embargo.upstream.example"]).err().unwrap().parts();
+    assert!(what.contains("without TLS") && cure.unwrap().contains("https://"), "{what}");
+    assert!(!place.path("embargo").exists());
+}
+
+#[test]
+fn a_branch_that_could_never_get_a_fix_is_no_supported_branch() {
+    let place = Place::new();
+    let refused = place.init(&["--branch", "main", "--branch", "../../etc"]).err().unwrap().to_string();
+    assert!(refused.contains("branch 2") && refused.contains("A-Z a-z 0-9"), "{refused}");
+    place.init(&["--branch", "main"]).unwrap();
+    let line = ["embargod", "project", "add", "x", "--preset", "requests", "--branch", "../../etc"];
+    let Command::Project(command) = parse(&line) else { panic!("{line:?}") };
+    let refused = project::run(&place.global(), command).unwrap_err().to_string();
+    assert!(refused.contains("no two dots in a row"), "{refused}");
+}
+
+/// `embargod packager add`, with whatever follows.
+fn packager_add(place: &Place, more: &[&str]) -> Result<(), Failure> {
+    let line = [&["embargod", "packager", "add"], more].concat();
+    let Command::Packager(command) = parse(&line) else { panic!("{line:?}") };
+    packager::run(&place.global(), command).map(drop)
+}
+
+/// The packagers of a project.
+fn members(place: &Place, project: &str) -> Vec<String> {
+    let console = Console::open(&place.global()).unwrap();
+    let read = console.store.read_now(|tx| {
+        let project = tx.projects()?.into_iter().find(|known| known.slug == project).unwrap();
+        Ok::<_, Refusal>(tx.members(&project.id)?)
+    });
+    read.unwrap().into_iter().map(|packager| packager.slug).collect()
+}
+
+fn add_project(place: &Place, slug: &str) {
+    let line = ["embargod", "project", "add", slug, "--preset", "requests"];
+    let Command::Project(command) = parse(&line) else { panic!("{line:?}") };
+    project::run(&place.global(), command).unwrap();
+}
+
+#[test]
+fn nobody_is_invited_under_a_short_name_that_would_be_refused_later() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    for slug in ["../x", "Debian", ""] {
+        let refused =
+            packager_add(&place, &[slug, "--contact", "a@b.example", "--project", "requests"]).unwrap_err();
+        assert!(refused.to_string().contains("short name"), "{slug:?}: {refused}");
+    }
+    packager_add(&place, &["x", "--contact", "a@b.example", "--project", "requests"]).unwrap();
+}
+
+#[test]
+fn a_packager_who_is_there_is_approved_for_one_more_project_with_or_without_its_certificate() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    for project in ["flask", "widgetlib"] {
+        add_project(&place, project);
+    }
+    let debian = person("D <security@debian.example>");
+    let file = place.file("debian.asc", &debian.certificate().to_armored());
+    let file = file.to_str().unwrap();
+    let contact = ["debian", "--contact", "security@debian.example"];
+    let with_certificate = |project| [&contact[..], &["--certificate", file, "--project", project]].concat();
+    packager_add(&place, &with_certificate("requests")).unwrap();
+    packager_add(&place, &with_certificate("flask")).unwrap();
+    packager_add(&place, &[&contact[..], &["--project", "widgetlib"]].concat()).unwrap();
+    for project in ["requests", "flask", "widgetlib"] {
+        assert_eq!(members(&place, project), ["debian"], "{project}");
+    }
+    let contacts =
+        Console::open(&place.global()).unwrap().store.read_now(|tx| Ok::<_, Refusal>(tx.contacts()?));
+    assert_eq!(contacts.unwrap().len(), 1);
+
+    // The same certificate for somebody else, or at another address, is a mistake.
+    for line in [["suse", "--contact", "security@suse.example"], ["debian", "--contact", "d@debian.example"]]
+    {
+        let line = [&line[..], &["--certificate", file, "--project", "requests"]].concat();
+        let (what, cure) = packager_add(&place, &line).unwrap_err().parts();
+        assert!(what.contains("belongs to"), "{what}");
+        assert!(cure.unwrap().contains("embargod packager list"), "what to do is for the operator");
+    }
+}
+
+#[test]
+fn nobody_is_maintainer_and_packager_with_one_certificate() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let ada = place.path("ada.asc");
+    let line = ["a", "--contact", "ada@upstream.example", "--project", "requests", "--certificate"];
+    let refused = packager_add(&place, &[&line[..], &[ada.to_str().unwrap()]].concat()).unwrap_err();
+    assert!(refused.to_string().contains("belongs to a maintainer"), "{refused}");
+
+    let debian = person("D <security@debian.example>");
+    add(&place, &[], &debian.certificate().to_bytes()).unwrap();
+    let console = Console::open(&place.global()).unwrap();
+    let refused =
+        console.operator().add_maintainer("requests", &debian.certificate().to_bytes()).unwrap_err();
+    assert!(refused.to_string().contains("belongs to a packager's contact"), "{refused}");
+}
+
 fn add(place: &Place, more: &[&str], certificate: &[u8]) -> Result<(), Failure> {
     let mut line = vec!["embargod", "packager", "add", "debian", "--contact", "security@debian.example"];
     line.extend(["--project", "requests", "--certificate", "debian.asc"]);
@@ -237,6 +350,10 @@ fn doctor_finds_what_is_wrong_and_says_how_to_mend_it() {
     let warned = texts(Level::Warn);
     assert!(warned[0].contains("no second maintainer") && warned[1].contains("no packager"), "{warned:?}");
     assert!(look().iter().all(|finding| finding.cure.is_some() || finding.level == Level::Ok));
+
+    add_project(&place, "flask");
+    let warned = texts(Level::Warn);
+    assert!(warned.iter().any(|text| text.starts_with("flask has no maintainer")), "{warned:?}");
 
     let kek = place.path("embargo/state/kek");
     let recovery = recovery_path(&place.path("embargo/state"), &place.ada.certificate().fingerprint());

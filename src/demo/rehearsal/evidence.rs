@@ -1,10 +1,13 @@
 //! The scans, and what is left behind for who wants to look.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Fault;
-use super::stage::Stage;
+use super::stage::{Stage, fresh_folder};
 use crate::demo::canary::{Finding, Scanner};
+use crate::entropy::Entropy;
 
 /// What everybody may ask for, and what a curious stranger would guess.
 const ADDRESSES: &[&str] = &[
@@ -156,12 +159,23 @@ pub(super) async fn keep(stage: &Stage, directory: &Path) -> Result<(), Fault> {
 pub(super) fn visitors_mail(stage: &Stage, keep: Option<&Path>) -> Result<Option<PathBuf>, Fault> {
     let Some(address) = &stage.visitor else { return Ok(None) };
     let Some(mail) = stage.sink.for_recipient(address).into_iter().next() else { return Ok(None) };
-    let path = match keep {
-        Some(directory) => directory.join("mail").join(plain(address)).join("1.eml"),
-        None => std::env::temp_dir().join("embargod-demo-mail.eml"),
-    };
-    write(&path, &mail.bytes)?;
-    Ok(Some(path))
+    match keep {
+        Some(directory) => {
+            let path = directory.join("mail").join(plain(address)).join("1.eml");
+            write(&path, &mail.bytes)?;
+            Ok(Some(path))
+        }
+        None => leave(&std::env::temp_dir(), &stage.line.entropy, &mail.bytes).map(Some),
+    }
+}
+
+/// Leaves a mail in a new folder of its own: `place` belongs to everybody, and a name that can be guessed
+/// could be there already as a link to somewhere else.
+fn leave(place: &Path, entropy: &Entropy, mail: &[u8]) -> Result<PathBuf, Fault> {
+    let path = fresh_folder(place, entropy)?.join("mail.eml");
+    let failed = |error: std::io::Error| Fault(format!("{} could be written: {error}", path.display()));
+    File::create_new(&path).and_then(|mut file| file.write_all(mail)).map_err(failed)?;
+    Ok(path)
 }
 
 /// An address as a folder's name.
@@ -182,4 +196,26 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         std::fs::create_dir_all(parent).map_err(failed)?;
     }
     std::fs::write(path, bytes).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_mail_is_left_in_a_private_folder_whose_name_nobody_can_have_linked_elsewhere() {
+        let place = tempfile::tempdir().unwrap();
+        let first = leave(place.path(), &Entropy::System, b"mail").unwrap();
+        let second = leave(place.path(), &Entropy::System, b"mail").unwrap();
+        assert_ne!(first, second);
+        assert_eq!(std::fs::read(&first).unwrap(), b"mail");
+        let mode = first.parent().unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        // Whoever guesses the name all the same gets no mail.
+        let (one, same) = (Entropy::seeded(1), Entropy::seeded(1));
+        fresh_folder(place.path(), &one).unwrap();
+        assert!(leave(place.path(), &same, b"mail").is_err());
+    }
 }

@@ -13,6 +13,8 @@ mod story;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::demo::rehearsal::script::Script;
 use crate::demo::rehearsal::stage::Stage;
 
@@ -64,23 +66,35 @@ pub async fn run(options: Options) -> i32 {
 
 async fn rehearse(options: Options, script: &mut Script) -> Result<(), Fault> {
     let listener = listen(options.port, script)?;
+    // From here on Ctrl-C no longer kills: what was put up is taken down first.
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(Fault::because("Ctrl-C could be listened to"))?;
     let mut stage = Stage::set(&options, listener).await?;
-    story::play(&mut stage, script).await?;
-    if let Some(keep) = &options.keep {
-        evidence::keep(&stage, keep).await?;
-        script.say(&format!("kept in {}: public/ mail/ state/ log/", keep.display()));
-    }
-    if let Some(mail) = evidence::visitors_mail(&stage, options.keep.as_deref())? {
-        script.say(&format!("your mail: {0}   open it with: gpg -d {0}", mail.display()));
-    }
-    if !options.exit {
+    let mut outcome = tokio::select! {
+        told = tell(&mut stage, &options, script) => told,
+        _ = interrupt.recv() => Err(Fault::new("it was left to come to its end")),
+    };
+    if outcome.is_ok() && !options.exit {
         script.say(&format!(
             "\n{} shows the result.  Ctrl-C ends.  Try your own:  embargod demo --fix my.patch --to my-key.asc",
             stage.line.base_url
         ));
-        tokio::signal::ctrl_c().await.map_err(Fault::because("Ctrl-C was awaited"))?;
+        outcome = interrupt.recv().await.ok_or_else(|| Fault::new("Ctrl-C was awaited"));
     }
     stage.strike().await;
+    outcome
+}
+
+/// Plays the story and leaves what the visitor asked for.
+async fn tell(stage: &mut Stage, options: &Options, script: &mut Script) -> Result<(), Fault> {
+    story::play(stage, script).await?;
+    if let Some(keep) = &options.keep {
+        evidence::keep(stage, keep).await?;
+        script.say(&format!("kept in {}: public/ mail/ state/ log/", keep.display()));
+    }
+    if let Some(mail) = evidence::visitors_mail(stage, options.keep.as_deref())? {
+        script.say(&format!("your mail: {0}   open it with: gpg -d {0}", mail.display()));
+    }
     Ok(())
 }
 

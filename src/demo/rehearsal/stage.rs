@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
@@ -41,7 +41,7 @@ pub(super) struct Stage {
     pub(super) state: PathBuf,
     pub(super) log: Log,
     serving: Serving,
-    temporary: Option<PathBuf>,
+    temporary: Option<Temporary>,
 }
 
 /// The log at its most talkative, kept to be scanned.
@@ -87,12 +87,12 @@ impl Stage {
         // Somebody may have set one already (a test in the same process); then that one is used.
         let _ = tracing::subscriber::set_global_default(log.subscriber());
 
-        let id: [u8; 26] = entropy.bytes();
-        let temporary = std::env::temp_dir()
-            .join(format!("embargod-demo-{}", crate::domain::id::DeliveryId::from_random(id)));
         let (state, temporary) = match &options.keep {
             Some(keep) => (keep.join("state"), None),
-            None => (temporary.clone(), Some(temporary)),
+            None => {
+                let folder = fresh_folder(&std::env::temp_dir(), &entropy)?;
+                (folder.clone(), Some(Temporary(folder)))
+            }
         };
         private_directory(&state)?;
         let database = state.join("embargod.sqlite");
@@ -188,11 +188,30 @@ impl Stage {
     /// Ends the rehearsal and removes what need not stay.
     pub(super) async fn strike(self) {
         self.serving.stop().await;
-        if let Some(directory) = self.temporary {
-            // What cannot be removed holds throw-away keys and an invented case.
-            let _ = std::fs::remove_dir_all(directory);
-        }
+        drop(self.server);
+        drop(self.temporary);
     }
+}
+
+/// A folder that goes with the stage, also when the stage could not be set.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What cannot be removed holds throw-away keys and an invented case.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Makes a folder in `place` that nobody else had a hand in: new, private, of a name that nobody can guess.
+pub(super) fn fresh_folder(place: &Path, entropy: &Entropy) -> Result<PathBuf, Fault> {
+    let id: [u8; 26] = entropy.bytes();
+    let path = place.join(format!("embargod-demo-{}", crate::domain::id::DeliveryId::from_random(id)));
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(&path).map_err(|error| Fault(format!("{} could be made: {error}", path.display())))?;
+    Ok(path)
 }
 
 fn add_visitor(operator: &Operator<'_>, bytes: &[u8], projects: &[String]) -> Result<String, Fault> {

@@ -313,7 +313,13 @@ async fn revise(stage: &Stage, script: &mut Script, id: &str, told_at: DateTime<
             return Err(Fault(format!("{} got revision 2 with the difference", actor.name)));
         }
     }
-    let count = stage.packagers.len();
+    let mut count = stage.packagers.len();
+    if let Some(address) = &stage.visitor {
+        if stage.sink.for_recipient(address).len() != 2 {
+            return Err(Fault::new("you got revision 2"));
+        }
+        count += 1;
+    }
     script.step(
         stage.now(),
         "revision 2",

@@ -1,5 +1,6 @@
 //! What can be wrong with a policy, each with its place and its cure.
 
+use crate::domain::branch::InvalidBranch;
 use crate::domain::instant::display_exact_duration;
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
@@ -66,9 +67,17 @@ pub enum PolicyError {
         /// Its position from 1.
         position: usize,
     },
-    /// A branch has no usable name, or appears twice.
-    #[error("supported branch {position} is empty, has spaces, or is named twice; write each branch once")]
+    /// A branch has a name for which no fix could be put.
+    #[error("supported branch {position} cannot be used: {source}")]
     Branch {
+        /// Its position from 1.
+        position: usize,
+        /// What a name looks like.
+        source: InvalidBranch,
+    },
+    /// A branch appears twice.
+    #[error("supported branch {position} was named before; write each branch once")]
+    BranchTwice {
         /// Its position from 1.
         position: usize,
     },

@@ -13,6 +13,7 @@ pub use error::PolicyError;
 pub use preset::{Preset, UnknownPreset};
 pub use window::{InvalidLiftWindow, LiftWindow};
 
+use super::branch::check_branch;
 use super::calendar::{ForbiddenDates, weekdays_text};
 use super::instant::duration_text;
 use chrono::{Datelike, NaiveDate, TimeDelta, Weekday};
@@ -62,12 +63,10 @@ impl Policy {
         self.validate_durations()?;
         self.validate_forbidden_dates()?;
         for (index, branch) in self.supported_branches.iter().enumerate() {
-            let unusable = |character: char| character.is_whitespace() || character.is_control();
-            if branch.is_empty()
-                || branch.contains(unusable)
-                || self.supported_branches[..index].contains(branch)
-            {
-                return Err(PolicyError::Branch { position: index + 1 });
+            let position = index + 1;
+            check_branch(branch).map_err(|source| PolicyError::Branch { position, source })?;
+            if self.supported_branches[..index].contains(branch) {
+                return Err(PolicyError::BranchTwice { position });
             }
         }
         self.validate_windows()
@@ -140,6 +139,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::branch::InvalidBranch;
 
     fn policy() -> Policy {
         Policy::preset("requests", Tz::Europe__Berlin).unwrap()
@@ -205,10 +205,12 @@ mod tests {
         {
             assert_eq!(refusal(|policy| policy.notice_margin = margin), E::NoticeMargin(margin));
         }
-        for branches in [vec!["main", "2.x", "main"], vec!["main", "2.x", ""], vec!["main", "2.x", "a b"]] {
-            let branches = branches.into_iter().map(str::to_owned).collect();
-            assert_eq!(refusal(|policy| policy.supported_branches = branches), E::Branch { position: 3 });
-        }
+        let branches = |last: &str| {
+            refusal(|policy| policy.supported_branches = ["main", "2.x", last].map(str::to_owned).to_vec())
+        };
+        assert_eq!(branches("main"), E::BranchTwice { position: 3 });
+        // No fix could ever be put for it, and without one nothing could be announced.
+        assert_eq!(branches("../../etc"), E::Branch { position: 3, source: InvalidBranch });
         let (first, last) = ("2026-12-24".parse().unwrap(), "2026-12-26".parse().unwrap());
         let forbid = |name: &str, first, last| {
             let name = name.to_owned();

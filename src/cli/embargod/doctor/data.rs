@@ -82,8 +82,24 @@ pub(super) fn check(store: &Store, now: DateTime<Utc>) -> Result<Vec<Finding>, F
             "put the right key back: from its copy, or open a recovery file with gpg -d",
         )),
     }
+    findings.extend(read_only(store));
     findings.push(clock(store, now)?);
     Ok(findings)
+}
+
+/// Asks without changing anything.
+fn read_only(store: &Store) -> Option<Finding> {
+    let error = store.write_now(|tx| tx.check_writable()).err()?;
+    let cure = match store.location() {
+        Location::Sqlite(path) => format!(
+            "let the server's user write {} and its folder, on a file system that is not read-only",
+            path.display()
+        ),
+        Location::Postgres(_) => {
+            "name the primary, not a standby, and look for default_transaction_read_only".to_owned()
+        }
+    };
+    Some(Finding::fail(format!("the database cannot be written: {error}"), cure))
 }
 
 fn server_key(store: &Store, now: DateTime<Utc>) -> Finding {
@@ -124,5 +140,32 @@ fn clock(store: &Store, now: DateTime<Utc>) -> Result<Finding, Failure> {
             synchronise,
         )),
         _ => Ok(Finding::ok(format!("clock {}", now.format("%a %d %b %Y %H:%M:%S UTC")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::entropy::Entropy;
+    use crate::vault::Vault;
+
+    #[test]
+    fn a_database_that_can_be_read_and_not_written_is_found_out_without_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("embargod.sqlite");
+        let open = |path: String| {
+            let vault = Vault::locked("not needed here", Entropy::System);
+            Store::open(Location::Sqlite(path.into()), Arc::new(vault)).unwrap()
+        };
+        let writer = open(path.display().to_string());
+        writer.migrate().unwrap();
+        let log = || std::fs::metadata(directory.path().join("embargod.sqlite-wal")).unwrap().len();
+        let before = log();
+        assert_eq!(read_only(&writer), None);
+        assert_eq!(log(), before);
+        let finding = read_only(&open(format!("file:{}?mode=ro", path.display()))).unwrap();
+        assert!(finding.text.starts_with("the database cannot be written"), "{}", finding.text);
     }
 }

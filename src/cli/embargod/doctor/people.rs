@@ -51,9 +51,14 @@ pub(super) fn check(store: &Store, state: &Path, now: DateTime<Utc>) -> Result<V
             .push(Finding::ok(format!("recovery files: {}, one for each maintainer", certificates.len())));
     }
     for (slug, maintainers, packagers) in projects {
-        if maintainers < 2 {
+        let lacking = match maintainers {
+            0 => Some("no maintainer: nobody can open an embargo"),
+            1 => Some("no second maintainer: what needs two persons cannot be approved"),
+            _ => None,
+        };
+        if let Some(lacking) = lacking {
             findings.push(Finding::warn(
-                format!("{slug} has no second maintainer: what needs two persons cannot be approved"),
+                format!("{slug} has {lacking}"),
                 format!("embargod project member add {slug} --certificate FILE.asc"),
             ));
         }
