@@ -227,6 +227,7 @@ impl App {
             facts: &notice.facts,
             now,
             practice: self.settings.practice,
+            to_ask: &super::people::to_ask(tx, &project.id)?,
         };
         let attachments: Vec<Attachment<'_>> = fixes
             .iter()

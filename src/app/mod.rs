@@ -12,6 +12,7 @@ pub mod fixes;
 pub mod installation;
 pub mod lift;
 pub mod notices;
+mod people;
 pub mod refusal;
 pub mod reports;
 pub mod roster;

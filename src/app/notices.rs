@@ -101,9 +101,10 @@ impl Context<'_> {
         let id = &case.embargo.id;
         let number = tx.next_revision(id)?;
         let fixes = tx.working_set(id)?;
-        let differences = match number {
-            1 => String::new(),
-            _ => differences(tx, id, number - 1)?,
+        // What was frozen and never sent is known to nobody: only the revision that packagers have counts.
+        let differences = match &case.embargo.stage {
+            Stage::Announced { revision: sent, .. } => differences(tx, id, *sent)?,
+            _ => String::new(),
         };
         let code = ReceiptCode::from_random(self.app.entropy.bytes());
         let revision = StoredRevision {
@@ -125,7 +126,7 @@ impl Context<'_> {
     }
 }
 
-/// How the working set differs from revision `number`, branch by branch.
+/// How the working set differs from the sent revision `number`, branch by branch.
 fn differences(tx: &mut Tx<'_>, embargo: &EmbargoId, number: u32) -> Result<String, Refusal> {
     let before = tx.fixes_of(embargo, number)?;
     let after = tx.working_set(embargo)?;

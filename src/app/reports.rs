@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::people::audit_of;
 use super::scope::Scope;
 use super::sessions::{Bearer, bearer};
 use super::{Actor, App, Refusal, entry};
@@ -59,11 +60,11 @@ pub struct PackagerReport {
 pub enum PackagerState {
     /// Nothing was due yet, or it is on its way.
     Waiting,
-    /// Told, and not silent for long.
+    /// Told; what it has read is older, or it has said nothing and not for long.
     Told,
-    /// Told, and it has answered.
+    /// Told, and it has read the newest revision it was told of.
     Answered,
-    /// Told more than three days ago, and no receipt.
+    /// Told first more than three days ago, and it has given no receipt for any revision.
     Silent,
     /// Its certificate cannot be used.
     Blocked,
@@ -119,7 +120,8 @@ impl CaseReport {
     /// Reads a case as it stands.
     pub(super) fn read(tx: &mut Tx<'_>, id: &EmbargoId, _now: DateTime<Utc>) -> Result<Self, Refusal> {
         let case = tx.embargo_with_content(id)?.ok_or(Refusal::NotFound)?;
-        let missing = missing(tx, &case)?;
+        // What is over is sent no more, so it lacks nothing.
+        let missing = if case.embargo.stage.is_live() { missing(tx, &case)? } else { Vec::new() };
         let project = tx.project(&case.embargo.project)?;
         let audience = tx.audience(id)?;
         let sent = match &case.embargo.stage {
@@ -153,10 +155,11 @@ impl DeliveryReport {
         let maintainers = tx.maintainers()?;
         let packagers = tx.packagers()?;
         let audience = tx.audience(id)?;
+        let live = tx.embargo(id)?.is_some_and(|embargo| embargo.stage.is_live());
         let mut reports = Vec::new();
         for packager in packagers.iter().filter(|packager| audience.contains(&packager.id)) {
             let said = tx.answers(id, &packager.id)?;
-            reports.push(packager_report(packager.clone(), &copies, said, now));
+            reports.push(packager_report(packager.clone(), &copies, said, live, now));
         }
         let named = copies
             .into_iter()
@@ -188,6 +191,7 @@ fn packager_report(
     packager: Packager,
     copies: &[Delivery],
     said: Answers,
+    live: bool,
     now: DateTime<Utc>,
 ) -> PackagerReport {
     let own: Vec<&Delivery> =
@@ -196,28 +200,28 @@ fn packager_report(
     let told_at = content().filter_map(|copy| copy.accepted_at).min();
     let told_revision =
         content().filter(|copy| copy.accepted_at.is_some()).filter_map(|copy| copy.revision).max();
-    let current = || own.iter().filter(|copy| copy.current && copy.kind.carries_revision());
-    let worst = |state: DeliveryState| current().find(|copy| copy.state == state);
+    let current = || content().filter(|copy| copy.current);
     let reached = current().any(|copy| copy.state == DeliveryState::Accepted);
-    let (state, trouble) = if reached {
-        let since = current().filter_map(|copy| copy.accepted_at).min();
-        let behind = said.receipt.map(|(number, _)| number) < told_revision;
-        match since {
-            _ if said.receipt.is_some() && !behind => (PackagerState::Answered, String::new()),
-            Some(since) if now - since >= SILENT_AFTER => {
+    let stuck = [
+        (DeliveryState::Blocked, PackagerState::Blocked),
+        (DeliveryState::Failed, PackagerState::Failed),
+        (DeliveryState::Uncertain, PackagerState::Uncertain),
+    ]
+    .into_iter()
+    .filter(|_| !reached)
+    .find_map(|(copy, packager)| Some((packager, current().find(|it| it.state == copy)?.reply.clone())));
+    let (state, trouble) = match (stuck, told_at) {
+        (Some(stuck), _) => stuck,
+        (None, None) => (PackagerState::Waiting, String::new()),
+        (None, Some(since)) => match said.receipt {
+            Some((number, _)) if Some(number) >= told_revision => (PackagerState::Answered, String::new()),
+            // Once it is over, nobody has to be asked for a receipt any more.
+            None if live && now - since >= SILENT_AFTER => {
                 let days = (now - since).num_days();
                 (PackagerState::Silent, format!("no receipt for {days} days"))
             }
             _ => (PackagerState::Told, String::new()),
-        }
-    } else if let Some(copy) = worst(DeliveryState::Blocked) {
-        (PackagerState::Blocked, copy.reply.clone())
-    } else if let Some(copy) = worst(DeliveryState::Failed) {
-        (PackagerState::Failed, copy.reply.clone())
-    } else if let Some(copy) = worst(DeliveryState::Uncertain) {
-        (PackagerState::Uncertain, copy.reply.clone())
-    } else {
-        (PackagerState::Waiting, String::new())
+        },
     };
     PackagerReport { packager, told_at, told_revision, said, state, trouble }
 }
@@ -327,7 +331,7 @@ impl App {
     ) -> Result<Vec<u8>, Refusal> {
         let asked = id.clone();
         self.read_as_maintainer(token, TokenKind::Api, id, "audit read", move |tx, _, _, _| {
-            Ok(render(&tx.audit_of(&asked, 200)?))
+            Ok(render(&audit_of(tx, &asked, 200)?))
         })
         .await
     }
@@ -392,7 +396,7 @@ fn board(tx: &mut Tx<'_>, actor: &Actor, id: &EmbargoId, now: DateTime<Utc>) -> 
         } else {
             Vec::new()
         },
-        audit: tx.audit_of(id, 20)?,
+        audit: audit_of(tx, id, 20)?,
         case,
     })
 }

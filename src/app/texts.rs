@@ -23,6 +23,8 @@ pub(super) struct Material<'a> {
     pub facts: &'a NoticeFacts,
     pub now: DateTime<Utc>,
     pub practice: bool,
+    /// The maintainers that packagers can write to.
+    pub to_ask: &'a [String],
 }
 
 impl Material<'_> {
@@ -107,7 +109,7 @@ impl Material<'_> {
             "WHAT YOU MAY DO BEFORE THAT",
             &format!("Build and test in private. Publish no update and no source before the date.\n{before}"),
         );
-        paragraph(out, "HOW TO ASK", "Reply to this mail, signed and encrypted. Nobody else receives it.");
+        paragraph(out, "HOW TO ASK", &self.how_to_ask());
         paragraph(
             out,
             "SAY THAT YOU HAVE READ THIS",
@@ -121,7 +123,8 @@ impl Material<'_> {
                 base = self.base_url,
             ),
         );
-        if !revision.content.differences.is_empty() {
+        // The first word to packagers differs from nothing that they have seen.
+        if self.kind == NoticeKind::Revision && !revision.content.differences.is_empty() {
             paragraph(out, "HOW THE FIXES DIFFER FROM THE REVISION BEFORE", &revision.content.differences);
         }
     }
@@ -137,6 +140,15 @@ impl Material<'_> {
                 display_duration(lifts_at - self.now)
             ),
         );
+    }
+
+    fn how_to_ask(&self) -> String {
+        format!(
+            "Nobody reads replies to this mail. Write to the maintainers of {}, signed, and encrypted to their \
+             keys:\n\n{}",
+            self.project.name,
+            self.to_ask.join("\n")
+        )
     }
 
     fn which_fix(&self, out: &mut String, revision: &StoredRevision) {

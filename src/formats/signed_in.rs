@@ -115,6 +115,8 @@ pub struct PackagerRow {
     pub told_at: Option<DateTime<Utc>>,
     /// When it said that it has read the notice.
     pub receipt_at: Option<DateTime<Utc>>,
+    /// The newest revision that it says it has read.
+    pub receipt_revision: Option<u32>,
     /// What it says of itself.
     pub impact: Impact,
     /// How far it is.

@@ -13,6 +13,7 @@ fn packager(name: &str, standing: Standing) -> PackagerRow {
         name: name.to_owned(),
         told_at: Some(utc("2026-11-16T15:02:11Z")),
         receipt_at: Some(utc("2026-11-16T17:11:45Z")),
+        receipt_revision: Some(1),
         impact: Impact::Affected,
         progress: Progress::Building,
         standing,
@@ -41,6 +42,7 @@ fn sample_embargo() -> EmbargoBoard {
             packager("Red Sample", Standing::Answered),
             PackagerRow {
                 receipt_at: None,
+                receipt_revision: None,
                 impact: Impact::Unknown,
                 progress: Progress::None,
                 ..packager("Alp Sample", silent)
@@ -48,6 +50,7 @@ fn sample_embargo() -> EmbargoBoard {
             PackagerRow {
                 told_at: None,
                 receipt_at: None,
+                receipt_revision: None,
                 impact: Impact::Unknown,
                 progress: Progress::None,
                 ..packager("Debian Sample", blocked)
@@ -128,10 +131,10 @@ fn the_board_of_one_embargo_shows_who_was_told_and_says_in_words_who_was_not() {
     for fact in [
         "widgetlib b7k2-9fq1 announced Session leaks cookies across redirects",
         "Tue 24 Nov 2026 15:00 UTC in 7 d 21 h 16:00 Berlin 10:00 New York Revision 1",
-        "Red Sample answered Mon 16 Nov 15:02 Mon 16 Nov 17:11 affected building",
+        "Red Sample answered Mon 16 Nov 15:02 Mon 16 Nov 17:11 revision 1 affected building",
         "Alp Sample silent since Mon 16 Nov, no receipt Mon 16 Nov 15:02 none unknown none",
         "Debian Sample blocked certificate expired on 2026-11-15; they were told, without content not yet none",
-        "Gent told Mon 16 Nov 15:02 Mon 16 Nov 17:11 not affected ready",
+        "Gent told Mon 16 Nov 15:02 Mon 16 Nov 17:11 revision 1 not affected ready",
         "main 2 patches 4,212 bytes 2.32.x 1 patch 3,891 bytes",
         "Still missing a fix for branch 2.31.x",
         "Offered Tue 01 Dec 2026 15:00 UTC (16:00 Berlin) 14 d 21 h for packagers",

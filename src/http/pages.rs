@@ -264,6 +264,7 @@ fn whole(report: &BoardReport) -> EmbargoBoard {
                 name: packager.packager.name.clone(),
                 told_at: packager.told_at,
                 receipt_at: packager.said.receipt.map(|(_, at)| at),
+                receipt_revision: packager.said.receipt.map(|(number, _)| number),
                 impact: packager.said.impact,
                 progress: packager.said.progress,
                 standing: standing(packager),

@@ -82,6 +82,8 @@ struct Person {
     address: String,
 }
 
+type MaintainerRow = (String, String, Vec<u8>);
+
 type CertificateRow = (String, Vec<u8>, i64, Option<i64>, Option<i64>);
 
 impl Tx<'_> {
@@ -259,19 +261,28 @@ impl Tx<'_> {
             .filter(maintainers::removed_at.is_null())
             .order(maintainers::id)
             .select((maintainers::id, maintainers::certificate_id, maintainers::person_sealed))
-            .load::<(String, String, Vec<u8>)>(self.db)?;
-        rows.into_iter()
-            .map(|(id, certificate, sealed)| {
-                let place = Place { table: "maintainers", column: "person", row: &id };
-                let person: Person = self.open_json(ROSTER, place, &sealed)?;
-                Ok(Maintainer {
-                    certificate: parsed(&certificate, "maintainers", &id)?,
-                    name: person.name,
-                    address: person.address,
-                    id: parsed(&id, "maintainers", &id)?,
-                })
-            })
-            .collect()
+            .load::<MaintainerRow>(self.db)?;
+        rows.into_iter().map(|row| self.opened_maintainer(row)).collect()
+    }
+
+    /// Everybody who ever decided for some project: for reading old records, never for deciding anything.
+    pub fn maintainers_ever(&mut self) -> Result<Vec<Maintainer>, StoreError> {
+        let rows = maintainers::table
+            .select((maintainers::id, maintainers::certificate_id, maintainers::person_sealed))
+            .load::<MaintainerRow>(self.db)?;
+        rows.into_iter().map(|row| self.opened_maintainer(row)).collect()
+    }
+
+    fn opened_maintainer(&mut self, row: MaintainerRow) -> Result<Maintainer, StoreError> {
+        let (id, certificate, sealed) = row;
+        let place = Place { table: "maintainers", column: "person", row: &id };
+        let person: Person = self.open_json(ROSTER, place, &sealed)?;
+        Ok(Maintainer {
+            certificate: parsed(&certificate, "maintainers", &id)?,
+            name: person.name,
+            address: person.address,
+            id: parsed(&id, "maintainers", &id)?,
+        })
     }
 
     /// The maintainers of one project.

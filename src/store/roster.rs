@@ -40,16 +40,26 @@ impl Tx<'_> {
             .filter(packagers::removed_at.is_null())
             .select((packagers::id, packagers::organisation_sealed))
             .load::<(String, Vec<u8>)>(self.db)?;
-        let mut found = rows
-            .into_iter()
-            .map(|(id, sealed)| {
-                let place = Place { table: "packagers", column: "organisation", row: &id };
-                let Organisation { slug, name } = self.open_json(ROSTER, place, &sealed)?;
-                Ok(Packager { id: parsed(&id, "packagers", &id)?, slug, name })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+        let mut found =
+            rows.into_iter().map(|row| self.opened_packager(row)).collect::<Result<Vec<_>, StoreError>>()?;
         found.sort_by(|a, b| a.slug.cmp(&b.slug));
         Ok(found)
+    }
+
+    /// Every packager there ever was: for reading old records, never for telling anybody anything.
+    pub fn packagers_ever(&mut self) -> Result<Vec<Packager>, StoreError> {
+        let rows =
+            packagers::table
+                .select((packagers::id, packagers::organisation_sealed))
+                .load::<(String, Vec<u8>)>(self.db)?;
+        rows.into_iter().map(|row| self.opened_packager(row)).collect()
+    }
+
+    fn opened_packager(&mut self, row: (String, Vec<u8>)) -> Result<Packager, StoreError> {
+        let (id, sealed) = row;
+        let place = Place { table: "packagers", column: "organisation", row: &id };
+        let Organisation { slug, name } = self.open_json(ROSTER, place, &sealed)?;
+        Ok(Packager { id: parsed(&id, "packagers", &id)?, slug, name })
     }
 
     /// Stores a contact.
@@ -81,6 +91,14 @@ impl Tx<'_> {
         let rows = contacts::table
             .filter(contacts::removed_at.is_null())
             .order(contacts::id)
+            .select((contacts::id, contacts::packager_id, contacts::certificate_id, contacts::address_sealed))
+            .load::<(String, String, String, Vec<u8>)>(self.db)?;
+        rows.into_iter().map(|row| self.opened_contact(row)).collect()
+    }
+
+    /// Every contact there ever was: for reading old records, never for telling anybody anything.
+    pub fn contacts_ever(&mut self) -> Result<Vec<Contact>, StoreError> {
+        let rows = contacts::table
             .select((contacts::id, contacts::packager_id, contacts::certificate_id, contacts::address_sealed))
             .load::<(String, String, String, Vec<u8>)>(self.db)?;
         rows.into_iter().map(|row| self.opened_contact(row)).collect()

@@ -216,7 +216,7 @@ pub struct PackagerState {
     pub told_revision: Option<u32>,
     /// What it said.
     pub said: OwnState,
-    /// `waiting`, `told`, `silent`, `blocked`, `uncertain` or `failed`.
+    /// `waiting`, `told`, `answered`, `silent`, `blocked`, `uncertain` or `failed`.
     pub state: String,
     /// What is wrong, as a sentence; empty if nothing is.
     #[serde(default)]
@@ -260,11 +260,11 @@ pub struct AuditEntryView {
     pub sequence: i64,
     /// When.
     pub at: DateTime<Utc>,
-    /// Who.
+    /// Who: a maintainer's name, a packager's name and a contact's address, `operator` or `server`.
     pub actor: String,
     /// What.
     pub action: String,
-    /// The opaque id of the thing it was done to.
+    /// The thing it was done to: a packager's name, or an opaque id.
     pub object: String,
 }
 

@@ -3,7 +3,7 @@ grep -q 'Header injection in Widget.render' case.json
 [[ -n "$fix" && -s fetched.mbox ]]
 grep -q 'replace' packaged/widget.py
 [[ "$(find practice/state/mail -type f | wc -l)" -ge 2 ]]
-! grep -rq 'Header injection' practice/state/mail
+if grep -rq 'Header injection' practice/state/mail; then exit 1; fi
 
 # notmuch reads a packager's mail: encryption good, signature good, the inner subject, the fix attached.
 mkdir -p reader/mail/cur reader/mail/new reader/mail/tmp

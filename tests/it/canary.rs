@@ -1,5 +1,7 @@
 //! Every secret field holds a word that exists nowhere else; then the words are looked for everywhere.
 
+mod plants;
+
 use std::collections::BTreeSet;
 
 use aho_corasick::AhoCorasick;
@@ -11,7 +13,10 @@ use embargod::openpgp::{Person, Suite};
 use embargod::store::Location;
 use embargod::wire::{CreditEntry, OpenEmbargo};
 
-use crate::harness::{Change, Log, Maintainer, Packager, Series, TestServer, days, ordinary_text, start};
+use self::plants::Plants;
+use crate::harness::{
+    Change, Log, Maintainer, Packager, Series, TestServer, days, hex, ordinary_text, start,
+};
 
 const CVE: &str = "CVE-2026-83014471926";
 const COMMIT: &str = "9c1185a5c5e9fc54612808977ee8f548b2258d31";
@@ -59,6 +64,11 @@ impl Words {
     fn scanner(&self, names: &[&[&str]]) -> Scanner {
         let wanted = |canary: &&Canary| names.concat().contains(&canary.name());
         Scanner::new(self.0.iter().filter(wanted).cloned().collect())
+    }
+
+    /// A scanner for every word, and for those that were planted.
+    fn scanner_with(&self, plants: &Plants) -> Scanner {
+        Scanner::new(self.0.iter().cloned().chain(plants.words()).collect())
     }
 
     fn text(&self) -> toml::Table {
@@ -223,9 +233,15 @@ fn checkpoint(location: &Location) {
     }
 }
 
-/// The numbers, which no canary can stand for, are looked for as they are.
+/// The numbers, which no canary can stand for, are looked for as they are, and as a table shows its bytes.
 fn numbers_in(bytes: &[u8]) -> usize {
-    let numbers = AhoCorasick::builder().ascii_case_insensitive(true).build([&CVE[4..], COMMIT]).unwrap();
+    let plain = [&CVE[4..], COMMIT].map(str::to_owned);
+    let patterns = plain
+        .iter()
+        .chain(&plain.each_ref().map(|number| hex(number.as_bytes())))
+        .cloned()
+        .collect::<Vec<_>>();
+    let numbers = AhoCorasick::builder().ascii_case_insensitive(true).build(patterns).unwrap();
     numbers.find_iter(bytes).count()
 }
 
@@ -233,8 +249,9 @@ fn numbers_in(bytes: &[u8]) -> usize {
 async fn no_secret_word_is_readable_anywhere_before_the_lift_and_only_the_public_ones_after() {
     let log = Log::start();
     let words = Words::draw();
-    let scanner = words.scanner(&[&PUBLIC, &PUBLIC_IN_THE_MBOX, &NEVER]);
     let server = TestServer::start().await;
+    let plants = Plants::put(&server).await;
+    let scanner = words.scanner_with(&plants);
     let mara = server.maintainer();
     let packager = words.packager(&server).await;
     let id = words.story(&server, &mara).await;
@@ -252,15 +269,24 @@ async fn no_secret_word_is_readable_anywhere_before_the_lift_and_only_the_public
     let transcript = server.sink.transcript();
     let on_the_wire: Vec<_> = scanner.scan_bytes("SMTP", &transcript);
     assert!(on_the_wire.iter().all(|finding| finding.word_name == "packager's address"), "{on_the_wire:?}");
-    assert_eq!(server.findings_at_rest(&scanner).await, []);
+    // What was planted is found by the very calls that find nothing else.
+    let at_rest = ["the folder", "the tables"];
+    assert_eq!(plants.others(server.findings_at_rest(&scanner).await, &at_rest), []);
+    let mut stored = server.stored().await;
     checkpoint(server.location());
-    assert_eq!(server.findings_at_rest(&scanner).await, []);
+    assert_eq!(plants.others(server.findings_at_rest(&scanner).await, &at_rest), []);
+    stored.extend(server.stored().await);
     let logged = log.so_far();
-    assert!(logged.len() > 10_000, "the log is empty: {}", logged.len());
-    assert_eq!(scanner.scan_bytes("the log", &logged), []);
-    let stored = std::fs::read(server.folder().join("embargod.db")).unwrap_or_default();
-    assert_eq!([&answers, &transcript, &stored].map(|bytes| numbers_in(bytes)), [0; 3]);
-    // It would have been found.
+    assert_eq!(plants.others(scanner.scan_bytes("the log", &logged), &["the log"]), []);
+    let lines = server.client.request_lines();
+    assert_eq!(plants.others(scanner.scan_bytes("the request lines", &lines), &["the request lines"]), []);
+    assert!(stored.len() > 10_000, "the database is empty: {}", stored.len());
+    assert_eq!([&answers, &transcript, &stored, &logged, &lines].map(|bytes| numbers_in(bytes)), [0; 5]);
+    for number in [CVE, COMMIT] {
+        let planted =
+            [stored.as_slice(), b" ", number.as_bytes(), b" ", hex(number.as_bytes()).as_bytes()].concat();
+        assert_eq!(numbers_in(&planted), 2, "{number} would have been found");
+    }
     let control = scanner.control(&[("answers", &answers), ("SMTP", &transcript), ("stored", &stored)]);
     assert!(control.is_ok_and(|planted| planted > 500));
 

@@ -1,14 +1,22 @@
 //! Fifty recipients, one bulk encryption: what they share, what is each one's own, and who opens what.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use embargod::domain::id::EmbargoId;
 use embargod::entropy::Entropy;
-use embargod::openpgp::packets;
+use embargod::openpgp::{Person, Suite, packets};
 use embargod::store::{Body, BodySubject};
+use sequoia_openpgp::Profile;
 use sequoia_openpgp::armor::{Kind, Reader, ReaderMode};
+use sequoia_openpgp::cert::{Cert, CertBuilder};
+use sequoia_openpgp::parse::Parse as _;
+use sequoia_openpgp::policy::StandardPolicy;
+use sequoia_openpgp::serialize::SerializeInto as _;
+use sequoia_openpgp::types::{Features, KeyFlags};
 
-use crate::harness::{Packager, TestServer};
+use crate::harness::{Packager, TestServer, days, person, start};
 
 const RECIPIENTS: usize = 50;
 const WRONG_PAIRS: usize = 1_000;
@@ -34,18 +42,61 @@ fn length_of_head(message: &[u8]) -> usize {
     at
 }
 
+/// A person with two subkeys to encrypt to, and a third one that has expired.
+fn with_two_live_subkeys(user_id: &str) -> Person {
+    let encrypting = || KeyFlags::empty().set_transport_encryption().set_storage_encryption();
+    let day = std::time::Duration::from_hours(24);
+    let (cert, _) = CertBuilder::new()
+        .set_profile(Profile::RFC4880)
+        .unwrap()
+        .set_features(Features::empty().set_seipdv1())
+        .unwrap()
+        .set_creation_time(SystemTime::from(start() - days(30)))
+        .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
+        .add_userid(user_id)
+        .add_subkey(encrypting(), None, None)
+        .add_subkey(encrypting(), None, None)
+        .add_subkey(encrypting(), day, None)
+        .generate()
+        .unwrap();
+    assert_eq!(cert.keys().subkeys().count(), 3);
+    Person::from_secret(&cert.as_tsk().to_vec().unwrap()).unwrap()
+}
+
+/// The ids of the keys that mail to a person is encrypted to, as the library judges them.
+fn live_encryption_keys(person: &Person, now: DateTime<Utc>) -> Vec<String> {
+    let policy = StandardPolicy::new();
+    let cert = Cert::from_bytes(&person.certificate().to_bytes()).unwrap();
+    let keys = cert.keys().with_policy(&policy, SystemTime::from(now)).alive().revoked(false);
+    let keys = keys.for_transport_encryption().for_storage_encryption();
+    let mut ids: Vec<_> = keys.map(|key| format!("{:X}", key.key().keyid())).collect();
+    ids.sort();
+    ids
+}
+
 #[tokio::test]
 async fn fifty_messages_are_the_same_after_their_heads_and_each_opens_with_its_own_key_alone() {
     let server = TestServer::start().await;
     let mut packagers: Vec<Packager> = Vec::new();
     for number in 0..RECIPIENTS {
-        packagers.push(server.packager(&format!("packager-{number}")).await);
+        let slug = format!("packager-{number}");
+        let address = format!("security@{slug}.example");
+        let user_id = format!("{slug} <{address}>");
+        let made = |suite| Person::generate(&user_id, suite, start() - days(30)).unwrap();
+        let person = match number % 25 {
+            0 => made(Suite::Rsa3072),
+            1..5 => made(Suite::P256),
+            5..9 => with_two_live_subkeys(&user_id),
+            _ => person(&slug, &address),
+        };
+        packagers.push(server.packager_who_is(&slug, &slug, &address, person).await);
     }
     server.maintainer().announces().await;
     assert_eq!(server.run_worker_until_idle().await.sent, RECIPIENTS);
 
     let mut messages = Vec::new();
     let mut shared = BTreeSet::new();
+    let mut keys = Vec::new();
     for packager in &packagers {
         let [mail] = <[_; 1]>::try_from(packager.mailbox(&server.sink)).unwrap();
         let message = dearmored(&mail.armored);
@@ -54,19 +105,21 @@ async fn fifty_messages_are_the_same_after_their_heads_and_each_opens_with_its_o
         shared.insert(message[head..].to_vec());
         let summary = packets(&message);
         assert_eq!((summary.containers.as_slice(), summary.others.len()), (&[1][..], 0));
-        let own = packager.person.certificate().key_fingerprints();
-        assert_eq!(summary.session_keys.len(), 1);
-        for packet in &summary.session_keys {
-            let id = packet.recipient.as_deref().unwrap();
-            assert_eq!(packet.version, 3);
-            assert!(
-                own.iter().any(|fingerprint| fingerprint.ends_with(id)),
-                "{id} is a key of somebody else"
-            );
-        }
+        assert!(summary.session_keys.iter().all(|packet| packet.version == 3));
+        let mut named: Vec<_> =
+            summary.session_keys.iter().map(|packet| packet.recipient.clone().unwrap()).collect();
+        named.sort();
+        let live = live_encryption_keys(&packager.person, server.time.now());
+        assert_eq!(
+            named, live,
+            "one packet for each key that {} can open mail with, and no other",
+            packager.slug
+        );
+        keys.push(live.len());
         messages.push(message);
     }
     assert_eq!(shared.len(), 1, "one body for all");
+    assert_eq!(keys.iter().filter(|count| **count == 2).count(), 8, "some have two keys");
 
     let dice = Entropy::seeded(1);
     let throw = |sides: usize| usize::from(u16::from_le_bytes(dice.bytes())) % sides;

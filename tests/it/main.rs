@@ -19,5 +19,6 @@ mod openapi;
 mod outbox;
 mod pages;
 mod read_only;
+mod reading;
 mod shut_vault;
 mod whole_story;

@@ -1,5 +1,7 @@
 //! A server without its key-encryption key, or with another one: public pages work, the rest says why it does not.
 
+use embargod::app::Refusal;
+use embargod::domain::embargo::StageName;
 use embargod::vault::KeyEncryptionKey;
 use embargod::wire;
 use zeroize::Zeroizing;
@@ -22,6 +24,10 @@ async fn without_the_right_key_what_is_public_is_served_and_nothing_else() {
     server.clock.advance_to(utc("2026-06-10T12:00:00Z"));
     server.run_worker_until_idle().await;
     let secret = mara.prepares("2026-06-24 14:00").await;
+    mara.does(&Change::send(&secret, None, false)).await.accepted();
+    // From here on there is a notice to be sent, and nobody who could.
+    server.clock.advance_to(utc("2026-06-16T12:00:00Z"));
+    let told = debian.subjects(&server.sink);
     let tokens = [mara.token().await, debian.token().await];
     let page = server.client.get("/advisories/EMB-2026-1").await.body;
 
@@ -61,13 +67,22 @@ async fn without_the_right_key_what_is_public_is_served_and_nothing_else() {
             assert_eq!(answer.status, 503, "{}", answer.text());
             is_for_strangers(&answer.text(), why);
         }
-        let before = server.sink.messages().len();
         // The worker of such a server can do nothing, and says so instead of doing half of it.
-        assert!(server.app().reconcile_notices().await.is_err() || server.sink.messages().len() == before);
+        let refused = server.app().reconcile_notices().await.unwrap_err();
+        assert!(
+            matches!(refused, Refusal::Locked(_) | Refusal::Store(_) | Refusal::Unavailable(_)),
+            "{refused}"
+        );
+        assert!(server.app().claim("worker").await.unwrap().is_empty());
+        let stage = server.database(move |tx| Ok(tx.embargoes()?[0].stage.name())).await;
+        assert_eq!(stage, StageName::Scheduled, "what cannot be told is not called announced");
     }
     server.restart().await;
     assert_eq!(server.client.get("/readyz").await.status, 200);
     let case: wire::CaseView = mara.reads(&tokens[0], &format!("/api/v1/embargoes/{secret}")).await;
     assert_eq!(case.title, "Credentials leak on redirect");
+    assert_eq!(debian.subjects(&server.sink), told);
+    server.run_worker_until_idle().await;
+    assert_eq!(debian.subjects(&server.sink), [&told[..], &["EMBARGO Requests".to_owned()]].concat());
     server.finish().await;
 }

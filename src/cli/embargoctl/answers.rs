@@ -61,7 +61,8 @@ fn code_in_notice(session: &Session, id: &EmbargoId) -> Result<String, CliError>
 }
 
 fn newest_revision(session: &Session, id: &EmbargoId) -> Result<u32, CliError> {
-    session.neutral(id)?.revision.ok_or_else(|| CliError::NoRevision { id: id.to_string() })
+    let embargo = session.neutral(id)?;
+    embargo.revision.ok_or_else(|| CliError::no_revision(&embargo))
 }
 
 fn report(context: &Context, id: &EmbargoId, own: &OwnState) -> Report {

@@ -337,7 +337,8 @@ pub(super) struct Pull {
     /// Shows the git command that applies each file
     #[arg(long, conflicts_with = "debian")]
     pub git: bool,
-    /// Writes one file per patch into debian/patches, and adds them to its series
+    /// Writes one file per patch into debian/patches, adds them to its series, and puts the notice beside the
+    /// package
     #[arg(long)]
     pub debian: bool,
     /// Only the fix of this branch

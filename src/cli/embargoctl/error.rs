@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::client::{ClientError, InvalidAddress, ProfileError, ProgramError};
+use crate::wire::NeutralEmbargo;
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,12 @@ pub(super) enum CliError {
     /// Nothing to fetch.
     #[error("no revision of {id} has been sent yet; embargoctl show {id} says when it is due")]
     NoRevision { id: String },
+    /// Nothing more to fetch: it ended without a fix.
+    #[error("{id} was cancelled: there is nothing to fetch any more, and no more work on it")]
+    Cancelled { id: String },
+    /// Nothing more to fetch: it is public.
+    #[error("{id} was lifted: it is public, as {advisory} on the server's pages")]
+    Lifted { id: String, advisory: String },
     /// A notice of a form that is not known.
     #[error(
         "the notice is signed by the server, but not of the expected form; embargoctl may be older than the server"
@@ -68,12 +75,29 @@ pub(super) enum CliError {
 }
 
 impl CliError {
+    /// Why an embargo has no revision that could be fetched.
+    pub(super) fn no_revision(embargo: &NeutralEmbargo) -> Self {
+        let id = embargo.id.clone();
+        match (embargo.stage.as_str(), &embargo.advisory) {
+            ("cancelled", _) => Self::Cancelled { id },
+            ("lifted", advisory) => {
+                Self::Lifted { id, advisory: advisory.clone().unwrap_or_else(|| "an advisory".to_owned()) }
+            }
+            _ => Self::NoRevision { id },
+        }
+    }
+
     /// The exit code, as `--help` says.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Client(error) => error.exit_code(),
             Self::TextKept { source, .. } => source.exit_code(),
-            Self::NotConfirmed | Self::NoRevision { .. } | Self::OldFixes { .. } | Self::NoCode => 1,
+            Self::NotConfirmed
+            | Self::NoRevision { .. }
+            | Self::Cancelled { .. }
+            | Self::Lifted { .. }
+            | Self::OldFixes { .. }
+            | Self::NoCode => 1,
             Self::NoNotice | Self::Size { .. } => 4,
             _ => 2,
         }
@@ -95,5 +119,31 @@ impl From<ProgramError> for CliError {
 impl From<InvalidAddress> for CliError {
     fn from(error: InvalidAddress) -> Self {
         Self::Client(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_is_not_said_to_be_due_still() {
+        let embargo = |stage: &str, advisory: Option<&str>| NeutralEmbargo {
+            id: "b7k2-9fq1".to_owned(),
+            stage: stage.to_owned(),
+            version: 3,
+            lifts_at: None,
+            notice_at: None,
+            announced_at: None,
+            ended_at: None,
+            revision: None,
+            fixes: Vec::new(),
+            advisory: advisory.map(str::to_owned),
+            own: None,
+        };
+        let said = |stage, advisory| CliError::no_revision(&embargo(stage, advisory)).to_string();
+        assert!(said("cancelled", None).starts_with("b7k2-9fq1 was cancelled"));
+        assert!(said("lifted", Some("EMB-2026-1")).contains("lifted: it is public, as EMB-2026-1"));
+        assert!(said("scheduled", None).contains("says when it is due"));
     }
 }

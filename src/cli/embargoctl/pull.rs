@@ -9,7 +9,7 @@ use super::context::{Context, say};
 use super::error::CliError;
 use super::files::{File, add_to_series, directory, mails, only_cve, write};
 use super::render;
-use super::report::{Report, columns, plain, red, thousands};
+use super::report::{Report, columns, line, plain, red, thousands};
 use crate::client::{NoticeText, Session, read_notice};
 use crate::domain::id::EmbargoId;
 use crate::wire::{NeutralEmbargo, PutReceipt};
@@ -20,7 +20,7 @@ pub(super) fn pull(context: &Context, pull: &Pull) -> Result<Report, CliError> {
     let session = context.session()?;
     let id = session.resolve(&pull.id)?;
     let embargo = session.neutral(&id)?;
-    let newest = embargo.revision.ok_or_else(|| CliError::NoRevision { id: id.to_string() })?;
+    let newest = embargo.revision.ok_or_else(|| CliError::no_revision(&embargo))?;
     let revision = pull.revision.unwrap_or(newest);
     let notice = session.sealed_bytes(&id, &format!("/revisions/{revision}/notice"))?;
     let notice = read_notice(&notice).ok_or(CliError::NoNotice)?;
@@ -31,7 +31,7 @@ pub(super) fn pull(context: &Context, pull: &Pull) -> Result<Report, CliError> {
     };
     let fixes = chosen(fixes, pull.branch.as_deref())?;
     let written = if pull.debian {
-        write_debian(pull.output.as_deref(), &id, &notice, &fixes)?
+        write_debian(pull.output.as_deref(), &id, revision, &notice, &fixes)?
     } else {
         write_files(pull.output.as_deref(), &id, &notice, &fixes)?
     };
@@ -153,6 +153,7 @@ fn write_files(
 fn write_debian(
     output: Option<&Path>,
     id: &EmbargoId,
+    revision: u32,
     notice: &NoticeText,
     fixes: &[File],
 ) -> Result<Vec<PathBuf>, CliError> {
@@ -171,12 +172,41 @@ fn write_debian(
     };
     let patches: Vec<File> = mails(&fix.bytes).into_iter().enumerate().map(named).collect();
     directory(&place)?;
+    let saved = save_notice(&place, &format!("{id}-{revision}-notice.txt"), notice)?;
     for patch in &patches {
         write(&place, patch)?;
     }
     let series: Vec<String> = patches.into_iter().map(|patch| patch.name).collect();
     add_to_series(&place, &series)?;
-    Ok(series.iter().map(String::as_str).chain(["series"]).map(|name| place.join(name)).collect())
+    let beside = series.iter().map(String::as_str).chain(["series"]).map(|name| place.join(name));
+    Ok(saved.into_iter().chain(beside).collect())
+}
+
+/// Saves the notice beside the source package, where no package takes it along; where that cannot be, it is
+/// shown. A receipt says that it was read, so it is one or the other.
+fn save_notice(patches: &Path, name: &str, notice: &NoticeText) -> Result<Option<PathBuf>, CliError> {
+    let file = File { name: name.to_owned(), bytes: notice.text.clone().into_bytes() };
+    if let Some(place) = beside_package(patches) {
+        match write(&place, &file) {
+            Err(CliError::Write { .. }) => {}
+            other => return other.map(|()| Some(place.join(name))),
+        }
+    }
+    let lines: Vec<String> = notice.text.lines().map(line).collect();
+    say(&format!(
+        "the notice could not be saved beside the package; this is what it says:\n\n{}\n",
+        lines.join("\n")
+    ));
+    Ok(None)
+}
+
+/// The folder that holds the source package; of patches outside of any, the folder above theirs.
+fn beside_package(patches: &Path) -> Option<PathBuf> {
+    let patches = std::fs::canonicalize(patches).ok()?;
+    let mut near = patches.ancestors().take(2);
+    let debian = near.find(|folder| folder.file_name().is_some_and(|name| name == "debian"));
+    let package = debian.map_or(Some(patches.as_path()), Path::parent)?;
+    package.parent().map(Path::to_owned)
 }
 
 #[cfg(test)]
@@ -209,12 +239,31 @@ mod tests {
             File { bytes: format!("{}{}", separator("1"), separator("2")).into_bytes(), ..file("main.mbox") };
         let notice = NoticeText { text: "CVE-2026-0042".to_owned(), attachments: Vec::new() };
         let id: EmbargoId = "b7k2-9fq1".parse().unwrap();
-        let place = directory.path().join("patches");
-        write_debian(Some(&place), &id, &notice, std::slice::from_ref(&fix)).unwrap();
+        let place = directory.path().join("widgetlib-1.0/debian/patches");
+        let written = write_debian(Some(&place), &id, 1, &notice, std::slice::from_ref(&fix)).unwrap();
+        let saved = directory.path().canonicalize().unwrap().join("b7k2-9fq1-1-notice.txt");
+        assert_eq!(written[0], saved, "the notice lies where no package takes it along");
+        assert_eq!(std::fs::read_to_string(saved).unwrap(), notice.text);
         let series = std::fs::read_to_string(place.join("series")).unwrap();
         assert_eq!(series, "CVE-2026-0042-1.patch\nCVE-2026-0042-2.patch\n");
         assert_eq!(std::fs::read_to_string(place.join("CVE-2026-0042-2.patch")).unwrap(), separator("2"));
         let both = [fix.clone(), fix];
-        assert!(matches!(write_debian(Some(&place), &id, &notice, &both), Err(CliError::Branch { .. })));
+        assert!(matches!(write_debian(Some(&place), &id, 1, &notice, &both), Err(CliError::Branch { .. })));
+    }
+
+    #[test]
+    fn a_notice_that_cannot_be_saved_where_it_belongs_stops_the_patches_unless_it_can_be_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("patches");
+        let id: EmbargoId = "b7k2-9fq1".parse().unwrap();
+        let notice = NoticeText { text: "What it is".to_owned(), attachments: Vec::new() };
+        let saved = directory.path().join("b7k2-9fq1-1-notice.txt");
+        std::fs::write(&saved, "something else").unwrap();
+        let pulled = write_debian(Some(&place), &id, 1, &notice, &[file("main.mbox")]);
+        assert!(
+            matches!(pulled, Err(CliError::InTheWay { path }) if path.ends_with("b7k2-9fq1-1-notice.txt"))
+        );
+        assert!(!place.join("series").exists(), "no patch without its notice");
+        assert_eq!(beside_package(Path::new("/")), None, "then it is shown");
     }
 }

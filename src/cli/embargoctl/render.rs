@@ -60,9 +60,7 @@ pub(super) fn case(
     let zone = zone(&case.zone);
     let mut text = format!("{}  {}\n", case.neutral.id, line(&case.title));
     let _ = writeln!(text, "  {} · {}", standing(&case.neutral, zone, now), line(&case.project));
-    if let Some(at) = case.neutral.notice_at.filter(|_| case.neutral.announced_at.is_none()) {
-        let _ = writeln!(text, "  notice due {} · {}", instant(at, zone), countdown(at, now));
-    }
+    text += &notice_due(&case.neutral, zone, now);
     let mut rows = Vec::new();
     for fix in &case.working_set {
         rows.push(vec![plain("fix"), plain(&fix.branch), plain(fix_facts(fix))]);
@@ -91,11 +89,17 @@ pub(super) fn case(
 pub(super) fn after_change(case: &CaseView, now: DateTime<Utc>, paint: Paint) -> String {
     let zone = zone(&case.zone);
     let mut text = format!("{}  {}\n", case.neutral.id, standing(&case.neutral, zone, now));
-    if let Some(at) = case.neutral.notice_at.filter(|_| case.neutral.announced_at.is_none()) {
-        let _ = writeln!(text, "  notice due {} · {}", instant(at, zone), countdown(at, now));
-    }
+    text += &notice_due(&case.neutral, zone, now);
     text += &remarks(&case.remarks, paint);
     text + &missing(case, paint)
+}
+
+/// When the first notice is due, while it is still ahead.
+fn notice_due(embargo: &NeutralEmbargo, zone: Tz, now: DateTime<Utc>) -> String {
+    let ahead = embargo.announced_at.is_none() && embargo.ended_at.is_none();
+    embargo.notice_at.filter(|_| ahead).map_or_else(String::new, |at| {
+        format!("  notice due {} · {}\n", instant(at, zone), countdown(at, now))
+    })
 }
 
 /// Sentences that want to be read.
@@ -105,15 +109,19 @@ pub(super) fn remarks(remarks: &[String], paint: Paint) -> String {
 }
 
 fn missing(case: &CaseView, paint: Paint) -> String {
+    if case.neutral.ended_at.is_some() {
+        return String::new();
+    }
     let rows: Vec<_> = case.missing.iter().map(|missing| vec![red("missing"), plain(missing)]).collect();
     columns(&rows, 2, paint)
 }
 
-/// `announced · CRD Tue 24 Nov 2026 15:00 UTC (16:00 Berlin) · in 7 d 22 h · revision 1`.
+/// `announced · CRD Tue 24 Nov 2026 15:00 UTC (16:00 Berlin) · in 7 d 22 h · revision 1`; what is over has
+/// its end instead.
 fn standing(embargo: &NeutralEmbargo, zone: Tz, now: DateTime<Utc>) -> String {
     let mut pieces = vec![line(&embargo.stage)];
     match (embargo.ended_at, embargo.lifts_at) {
-        (Some(at), _) => pieces.push(format!("{} · {}", instant(at, zone), countdown(at, now))),
+        (Some(at), _) => pieces.push(instant(at, zone)),
         (None, Some(at)) => pieces.push(format!("CRD {} · {}", instant(at, zone), countdown(at, now))),
         (None, None) => pieces.push("no date yet".to_owned()),
     }
@@ -151,9 +159,12 @@ fn packagers(packagers: &[PackagerState], now: DateTime<Utc>, paint: Paint) -> S
         let told = packager.told_at.map(|at| plain(format!("told {}", short(at, now))));
         let mut row = vec![name, told.unwrap_or_else(|| plain("not told"))];
         match packager.state.as_str() {
-            "told" | "waiting" => {
+            "told" | "answered" | "waiting" => {
                 let said = &packager.said;
-                let receipt = said.receipt_at.map(|at| format!("receipt {}", short(at, now)));
+                let receipt = said.receipt_at.map(|at| {
+                    let revision = said.receipt_revision.unwrap_or_default();
+                    format!("receipt {} (revision {revision})", short(at, now))
+                });
                 row.push(plain(receipt.unwrap_or_else(|| packager.state.clone())));
                 row.push(plain(Some(&said.impact).filter(|it| *it != "unknown").map_or("", |it| it)));
                 row.push(plain(Some(&said.progress).filter(|it| *it != "none").map_or("", |it| it)));
@@ -264,6 +275,9 @@ mod tests {
                 { "packager": "debian", "name": "Debian", "told_at": "2026-11-16T15:02:00Z", "state": "told",
                   "said": { "receipt_revision": 1, "receipt_at": "2026-11-16T15:40:00Z",
                             "impact": "affected", "progress": "building" } },
+                { "packager": "fedora", "name": "Fedora", "told_at": "2026-11-16T15:02:00Z", "state": "answered",
+                  "said": { "receipt_revision": 1, "receipt_at": "2026-11-16T16:00:00Z",
+                            "impact": "unknown", "progress": "none" } },
                 { "packager": "gentoo", "name": "Gentoo", "state": "blocked", "trouble": "certificate expired",
                   "said": { "impact": "unknown", "progress": "none" } },
             ],
@@ -273,8 +287,9 @@ mod tests {
         let expected = "b7k2-9fq1  Header  injection\n  \
             announced · CRD Tue 24 Nov 2026 15:00 UTC (16:00 Berlin) · in 7 d 22 h · revision 1 · widgetlib\n  \
             fix  main  2 patches, 1 file, 4,212 bytes · patch-id 81c0f3a2\n  \
-            Debian  told 15:02  receipt 15:40  affected             building\n  \
-            Gentoo  not told    BLOCKED        certificate expired\n";
+            Debian  told 15:02  receipt 15:40 (revision 1)  affected             building\n  \
+            Fedora  told 15:02  receipt 16:00 (revision 1)\n  \
+            Gentoo  not told    BLOCKED                     certificate expired\n";
         assert_eq!(case(&announced(), Some(&deliveries), now(), Paint(false)), expected);
     }
 
@@ -288,6 +303,20 @@ mod tests {
         embargo.revision = Some(1);
         let shown = list(&NeutralList { embargoes: vec![embargo] }, now(), Paint(false));
         assert!(shown.ends_with("revision 1  receipt (revision 1)\n"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_over_lacks_nothing_and_counts_down_to_nothing() {
+        let mut over = announced();
+        over.neutral.stage = "cancelled".to_owned();
+        over.neutral.lifts_at = None;
+        over.neutral.revision = None;
+        over.neutral.ended_at = Some(now());
+        over.neutral.notice_at = Some(now());
+        over.neutral.announced_at = None;
+        over.missing = vec!["a date: embargoctl dates, then embargoctl schedule".to_owned()];
+        let expected = "b7k2-9fq1  cancelled · Mon 16 Nov 2026 17:00 UTC (18:00 Berlin)\n";
+        assert_eq!(after_change(&over, now(), Paint(false)), expected);
     }
 
     #[test]

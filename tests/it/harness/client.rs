@@ -1,5 +1,9 @@
 //! A plain HTTP client: one connection for each call, no redirects followed, no status an error.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use embargod::wire;
 use ureq::http;
 
@@ -8,6 +12,7 @@ use ureq::http;
 pub struct Client {
     agent: ureq::Agent,
     base_url: String,
+    lines: Arc<Mutex<Vec<u8>>>,
 }
 
 /// What the server answered.
@@ -28,7 +33,33 @@ impl Client {
             .max_idle_connections(0)
             .proxy(None)
             .build();
-        Self { agent: config.new_agent(), base_url: base_url.to_owned() }
+        Self { agent: config.new_agent(), base_url: base_url.to_owned(), lines: Arc::default() }
+    }
+
+    /// The first line of every request that this client and its clones sent: what proxies keep in their logs.
+    pub fn request_lines(&self) -> Vec<u8> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep_line(&self, method: &str, target: &[u8]) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.extend([method.as_bytes(), b" ", target, b" HTTP/1.1\n"].concat());
+    }
+
+    /// Asks for a target that need not be a valid one, and waits for the answer.
+    pub async fn get_raw(&self, target: &[u8]) -> Vec<u8> {
+        self.keep_line("GET", target);
+        let address = self.base_url.trim_start_matches("http://").to_owned();
+        let head = format!(" HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request = [b"GET ", target, head.as_bytes()].concat();
+        let ask = move || {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(&request)?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).map(|_| answer)
+        };
+        // A server may hang up on what is no request.
+        tokio::task::spawn_blocking(ask).await.unwrap().unwrap_or_default()
     }
 
     pub fn base_url(&self) -> &str {
@@ -43,6 +74,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Response {
+        self.keep_line(method, path.as_bytes());
         let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base_url));
         for (name, value) in headers {
             request = request.header(*name, *value);

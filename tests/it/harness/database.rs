@@ -54,11 +54,23 @@ pub async fn contents(location: &Location) -> Vec<u8> {
     for table in client.query(tables, &[]).await.unwrap() {
         let table: String = table.get(0);
         for row in client.query(&format!("SELECT row::text FROM {table} AS row"), &[]).await.unwrap() {
-            all.extend_from_slice(row.get::<_, String>(0).as_bytes());
+            // A row as text has every backslash twice, which would hide an escape.
+            all.extend(row.get::<_, String>(0).replace("\\\\", "\\").into_bytes());
             all.push(b'\n');
         }
     }
     all
+}
+
+/// Writes words into a table of their own, on PostgreSQL.
+pub async fn plant(location: &Location, words: &[String]) {
+    if let Location::Postgres(url) = location {
+        let client = connect(url).await;
+        client.batch_execute("CREATE TABLE planted (word text)").await.unwrap();
+        for word in words {
+            client.execute("INSERT INTO planted VALUES ($1)", &[word]).await.unwrap();
+        }
+    }
 }
 
 async fn execute(url: &str, statement: &str) {

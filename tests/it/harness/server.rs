@@ -328,6 +328,21 @@ impl TestServer {
         findings
     }
 
+    /// Everything that the database keeps: its file and its write-ahead log, or all rows of all tables.
+    pub async fn stored(&self) -> Vec<u8> {
+        let mut all = database::contents(&self.location).await;
+        if let Location::Sqlite(path) = &self.location {
+            all.extend(std::fs::read(path).unwrap());
+            all.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
+        }
+        all
+    }
+
+    /// Words that lie readable in a table of the database, on PostgreSQL.
+    pub async fn plant_in_a_table(&self, words: &[String]) {
+        database::plant(&self.location, words).await;
+    }
+
     /// Ends the story: no copy is still held, the audit log is whole, no secret lies about.
     pub async fn finish(mut self) {
         self.finished = true;
