@@ -32,6 +32,7 @@ use crate::entropy::Entropy;
 use crate::openpgp::{Acceptance, Certificate, ParsePool, ServerKey};
 use crate::store::{AuditEntry, Store, StoredCertificate};
 // What the entry points need to name of what is stored.
+pub use crate::openpgp::{Finding, Weight};
 pub use crate::store::{Answers, AuditRecord, Published, StoreError, StoredFix, TokenKind};
 pub use refusal::Refusal;
 

@@ -2,7 +2,7 @@
 //! identified maintainers get details, and those speak of positions, counts and rules.
 
 use crate::domain::embargo::TransitionError;
-use crate::openpgp::PoolError;
+use crate::openpgp::{Inspection, PoolError};
 use crate::store::StoreError;
 
 /// What anybody may know of a vault that is shut. Paths and ids of keys are for the operator.
@@ -28,6 +28,9 @@ pub enum Refusal {
         /// What was wrong, what was expected, what to do next.
         detail: String,
     },
+    /// What was sent as a certificate cannot be used; says what is wrong with each component.
+    #[error("{}", .0.summary())]
+    Certificate(Box<Inspection>),
     /// A rule of the policy or of the case's life forbids it.
     #[error("{detail}")]
     Rule {

@@ -10,7 +10,10 @@ use sha2::{Digest as _, Sha256};
 use super::scope::{Scope, granted};
 use super::{Actor, App, Refusal, certificate_of};
 use crate::domain::id::{CertificateId, TokenId};
-use crate::openpgp::{Acceptance, Certificate, Challenge, SessionKey, encrypt_to, make_head, packets};
+use crate::openpgp::{
+    Acceptance, Certificate, Challenge, Expected, Inspection, SessionKey, Verdict, encrypt_to, make_head,
+    packets,
+};
 use crate::store::{AuditEntry, NewToken, StoreError, TokenKind, TokenOwner, Tx};
 
 /// How long a challenge can be answered.
@@ -39,8 +42,12 @@ impl App {
         let (certificate, message) = self
             .parsers
             .run(move || {
-                let certificate =
-                    Certificate::parse(&posted).map_err(|error| Refusal::invalid(error.code(), error))?;
+                let expected = Expected { acceptance: lenient, ..Expected::default() };
+                let inspection = Inspection::of(&posted, &expected, now);
+                let certificate = match (inspection.verdict, &inspection.certificate) {
+                    (Verdict::Usable, Some(certificate)) => certificate.clone(),
+                    _ => return Err(Refusal::Certificate(Box::new(inspection))),
+                };
                 let message = encrypt_to(text.as_bytes(), &certificate, &lenient, None, &session_key, now)
                     .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
                 Ok::<_, Refusal>((certificate, message))

@@ -3,3 +3,4 @@
 pub mod assembly;
 pub mod embargoctl;
 pub mod embargod;
+mod inspection;

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
+use super::views;
 use crate::app::Refusal;
 use crate::app::StoreError;
 use crate::app::refusal::LOCKED;
@@ -17,6 +18,7 @@ pub(crate) struct Problem {
     code: &'static str,
     title: &'static str,
     detail: String,
+    findings: Vec<wire::CertificateFinding>,
 }
 
 impl Problem {
@@ -26,7 +28,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into() }
+        Self { status, code, title, detail: detail.into(), findings: Vec::new() }
     }
 
     /// A body that does not have the expected shape.
@@ -58,6 +60,10 @@ impl From<Refusal> for Problem {
             Refusal::Unauthorised(_) => (StatusCode::UNAUTHORIZED, "unauthorised", "Log in first"),
             Refusal::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Refusal::Invalid { code, .. } => (StatusCode::BAD_REQUEST, *code, "The request is not right"),
+            Refusal::Certificate(inspection) => {
+                let code = inspection.code().unwrap_or("certificate");
+                (StatusCode::BAD_REQUEST, code, "The certificate cannot be used")
+            }
             Refusal::Rule { code, .. } => (StatusCode::CONFLICT, *code, "A rule forbids it"),
             Refusal::Stale(_) => {
                 (StatusCode::PRECONDITION_FAILED, "changed-meanwhile", "It was changed meanwhile")
@@ -82,7 +88,11 @@ impl From<Refusal> for Problem {
                 return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server failed", detail);
             }
         };
-        Self { status, code, title, detail }
+        let findings = match &refusal {
+            Refusal::Certificate(inspection) => inspection.findings.iter().map(views::finding).collect(),
+            _ => Vec::new(),
+        };
+        Self { status, code, title, detail, findings }
     }
 }
 
@@ -97,6 +107,7 @@ impl ResponseError for Problem {
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone(),
+            findings: self.findings.clone(),
         };
         let mut response = HttpResponse::build(self.status);
         response.content_type(wire::PROBLEM);

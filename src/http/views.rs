@@ -3,7 +3,7 @@
 use crate::app::answers::NeutralReport;
 use crate::app::reports::{CaseReport, DeliveryReport};
 use crate::app::schedule::Dates;
-use crate::app::{Answers, AuditRecord, StoredFix};
+use crate::app::{Answers, AuditRecord, Finding, StoredFix, Weight};
 use crate::domain::case::{Consent, Credit};
 use crate::domain::dates::Verdict;
 use crate::domain::embargo::{Embargo, Stage};
@@ -14,6 +14,24 @@ fn bytes<T: serde::Serialize>(value: &T) -> Vec<u8> {
     let mut json = serde_json::to_vec_pretty(value).unwrap_or_default();
     json.push(b'\n');
     json
+}
+
+/// One finding about a certificate.
+pub(super) fn finding(finding: &Finding) -> wire::CertificateFinding {
+    let cure = finding.cure.clone().unwrap_or_default();
+    let weight = match finding.weight {
+        Weight::Refused => "refused",
+        Weight::Warning => "warning",
+        Weight::Note => "note",
+    };
+    wire::CertificateFinding {
+        weight: weight.to_owned(),
+        code: finding.code.to_owned(),
+        component: finding.component.clone(),
+        problem: finding.problem.clone(),
+        gpg: cure.gpg,
+        sq: cure.sq,
+    }
 }
 
 pub(super) fn neutral(report: NeutralReport) -> wire::NeutralEmbargo {

@@ -7,6 +7,16 @@ use openpgp::policy::{AsymmetricAlgorithm, HashAlgoSecurity, StandardPolicy};
 use openpgp::types::HashAlgorithm;
 use sequoia_openpgp as openpgp;
 
+/// Algorithms that no size makes acceptable: nothing new is made with them, and what there is was made with small
+/// keys and old hashes.
+const RETIRED: [AsymmetricAlgorithm; 5] = [
+    AsymmetricAlgorithm::DSA2048,
+    AsymmetricAlgorithm::DSA3072,
+    AsymmetricAlgorithm::DSA4096,
+    AsymmetricAlgorithm::ElGamal3072,
+    AsymmetricAlgorithm::ElGamal4096,
+];
+
 /// How strictly a certificate's self-signatures are judged. Signatures over messages are always judged strictly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Acceptance {
@@ -29,6 +39,9 @@ impl Acceptance {
     /// The rules for a certificate at `now`.
     pub(super) fn policy(self, now: DateTime<Utc>) -> StandardPolicy<'static> {
         let mut policy = StandardPolicy::at(std::time::SystemTime::from(now));
+        for algorithm in RETIRED {
+            policy.reject_asymmetric_algo(algorithm);
+        }
         if self.is_lenient(now) {
             // Second pre-image resistance is all a binding needs as long as nobody else can choose what
             // is bound; signatures over documents need more, and are not touched by this.

@@ -16,7 +16,7 @@ use sequoia_openpgp as openpgp;
 use super::acceptance::Acceptance;
 use super::certificate_error::CertificateError;
 use super::certificate_parse::{self, MAX_CERTIFICATE_BYTES};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleKind, Unusable};
 use super::{algorithm, armor, diagnosis};
 
 /// Exactly one public certificate of version 4. Cheap to clone.
@@ -31,7 +31,17 @@ impl Certificate {
     ///
     /// Signatures by others, user attributes and whatever is not validly bound by the primary key is left out.
     pub fn parse(bytes: &[u8]) -> Result<Self, CertificateError> {
-        Self::from_verified(certificate_parse::parse(bytes)?)
+        Self::from_parsed(certificate_parse::parse(bytes)?)
+    }
+
+    pub(super) fn from_parsed(parsed: certificate_parse::Parsed) -> Result<Self, CertificateError> {
+        Self::from_verified(parsed.cert)
+    }
+
+    /// Something that is wrong with the certificate as a whole.
+    pub(super) fn trouble(&self, kind: TroubleKind) -> Trouble {
+        let address = self.addresses().into_iter().next();
+        Trouble { fingerprint: self.fingerprint(), subkey: None, kind, address }
     }
 
     fn from_verified(cert: Cert) -> Result<Self, CertificateError> {
@@ -82,6 +92,11 @@ impl Certificate {
             .userids()
             .filter(|user_id| !is_revoked(user_id.self_signatures(), user_id.self_revocations()))
             .map(|user_id| user_id.userid().value())
+    }
+
+    /// The user ids that are not revoked, as they are.
+    pub(super) fn user_id_values(&self) -> Vec<Vec<u8>> {
+        self.live_user_ids().map(<[u8]>::to_vec).collect()
     }
 
     /// The binary form.
@@ -166,7 +181,7 @@ impl Certificate {
     }
 
     /// Whether mail can be encrypted to it at `now`.
-    pub fn check(&self, acceptance: &Acceptance, now: DateTime<Utc>) -> Result<(), Trouble> {
+    pub fn check(&self, acceptance: &Acceptance, now: DateTime<Utc>) -> Result<(), Unusable> {
         diagnosis::encryption_keys(&self.cert, *acceptance, now).map(|_| ())
     }
 
@@ -206,11 +221,13 @@ fn is_revoked<'a>(
 
 /// Text that cannot play tricks on who reads it.
 fn visible(text: &str) -> String {
-    let is_trick = |character: char| {
-        character.is_control()
-            || matches!(character,
-                '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
     text.chars().map(|character| if is_trick(character) { '\u{fffd}' } else { character }).collect()
+}
+
+/// Whether a character controls, hides or reorders text.
+pub(super) fn is_trick(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

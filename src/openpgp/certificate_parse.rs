@@ -11,11 +11,14 @@ use openpgp::armor::{Kind, Reader, ReaderMode};
 use openpgp::cert::Cert;
 use openpgp::packet::{Signature, Tag};
 use openpgp::parse::{Dearmor, PacketParserBuilder, PacketParserResult, Parse as _};
+use openpgp::serialize::MarshalInto as _;
 use openpgp::{KeyHandle, packet};
 use sequoia_openpgp as openpgp;
 
 use super::algorithm;
 use super::certificate_error::CertificateError;
+use super::crc24;
+use super::foreign;
 
 /// The most bytes a certificate may have, armored or binary.
 pub const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
@@ -25,17 +28,65 @@ const MAX_SUBKEYS: usize = 50;
 const MAX_SELF_SIGNATURES: usize = 400;
 /// Longer ones are not made by any program; they only serve to hide something.
 const MAX_USER_ID_BYTES: usize = 2048;
+/// How many certificates of a key ring are looked at, to name one that could be sent alone.
+const MAX_LISTED: usize = 16;
 
-const BEGIN: &str = "-----BEGIN PGP ";
 const BEGIN_CERTIFICATE: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END_CERTIFICATE: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 const BEGIN_SECRET: &str = "-----BEGIN PGP PRIVATE KEY BLOCK-----";
 
+/// A certificate, and what came with it.
+pub(super) struct Parsed {
+    pub(super) cert: Cert,
+    /// How many signatures by others fell away.
+    pub(super) foreign_signatures: usize,
+    /// How many pictures and the like fell away.
+    pub(super) attributes: usize,
+}
+
 /// Parses one certificate and keeps only what its own primary key validly signed.
-pub(super) fn parse(bytes: &[u8]) -> Result<Cert, CertificateError> {
-    let packets = own_packets(&dearmored(bytes)?)?;
+pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, CertificateError> {
+    let Collector { packets, foreign_signatures, attributes, .. } = own_packets(&dearmored(bytes)?)?;
     let cert = Cert::from_packets(packets.into_iter()).map_err(|_| CertificateError::Damaged)?;
-    verified(&cert)
+    Ok(Parsed { cert: verified(&cert)?, foreign_signatures, attributes })
+}
+
+/// The certificates in a key ring, each as bytes of its own: the first ones, unparsed.
+pub(super) fn first_of_several(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    for block in blocks(bytes) {
+        let Ok(mut next) = start(&block) else { break };
+        while let PacketParserResult::Some(parser) = next {
+            let Ok((packet, rest)) = parser.next() else { break };
+            if matches!(packet, Packet::PublicKey(_)) {
+                if found.len() == MAX_LISTED {
+                    return found;
+                }
+                found.push(Vec::new());
+            }
+            if let Some(one) = found.last_mut() {
+                one.extend(packet.to_vec().unwrap_or_default());
+            }
+            next = rest;
+        }
+    }
+    found
+}
+
+/// The binary forms of all armored certificates in a text, or the bytes themselves.
+fn blocks(bytes: &[u8]) -> Vec<Cow<'_, [u8]>> {
+    if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
+        return vec![Cow::Borrowed(bytes)];
+    }
+    let text = String::from_utf8_lossy(bytes);
+    text.split(BEGIN_CERTIFICATE)
+        .skip(1)
+        .take(MAX_LISTED)
+        .filter_map(|block| {
+            dearmored(format!("{BEGIN_CERTIFICATE}{block}").as_bytes()).ok().map(Cow::into_owned)
+        })
+        .map(Cow::Owned)
+        .collect()
 }
 
 /// The signature packets in `bytes`, which is what `gpg --gen-revoke` prints.
@@ -48,6 +99,7 @@ pub(super) fn signatures(bytes: &[u8]) -> Result<Vec<Signature>, CertificateErro
         if let Packet::Signature(signature) = packet {
             if found.len() == MAX_SELF_SIGNATURES {
                 return Err(CertificateError::TooManyParts {
+                    fingerprint: None,
                     kind: "signatures",
                     limit: MAX_SELF_SIGNATURES,
                 });
@@ -72,30 +124,57 @@ fn dearmored(bytes: &[u8]) -> Result<Cow<'_, [u8]>, CertificateError> {
         return Ok(Cow::Borrowed(bytes));
     }
     if contains(bytes, BEGIN_SECRET) > 0 {
-        return Err(CertificateError::SecretKeyMaterial);
+        let fingerprint = decoded(bytes, Kind::SecretKey).ok().and_then(|binary| first_fingerprint(&binary));
+        return Err(CertificateError::SecretKeyMaterial { fingerprint });
     }
     match contains(bytes, BEGIN_CERTIFICATE) {
-        0 if contains(bytes, BEGIN) > 0 => {
-            return Err(CertificateError::NotACertificate { found: "a message or a signature" });
-        }
-        0 => return Err(CertificateError::NotOpenPgp),
+        0 => return Err(foreign::armored(bytes)),
         1 => {}
-        _ => return Err(CertificateError::SeveralCertificates),
+        _ => return Err(CertificateError::SeveralCertificates { fingerprints: Vec::new() }),
     }
     if contains(bytes, END_CERTIFICATE) == 0 {
         return Err(CertificateError::DamagedArmor);
     }
+    let binary = decoded(bytes, Kind::PublicKey)?;
+    if binary.is_empty() || checksum(bytes).is_some_and(|sum| sum != crc24::of(&binary)) {
+        return Err(CertificateError::DamagedArmor);
+    }
+    Ok(Cow::Owned(binary))
+}
+
+/// The sum that the armor says its content has. Newer programs leave it out; where it stands and is wrong, lines were
+/// lost on the way, and what is left may still parse.
+fn checksum(armored: &[u8]) -> Option<[u8; 3]> {
+    let text = String::from_utf8_lossy(armored);
+    let body = text.split(BEGIN_CERTIFICATE).nth(1)?.split(END_CERTIFICATE).next()?;
+    let digits = body.trim_end().lines().last()?.trim().strip_prefix('=')?;
+    base64_simd::STANDARD.decode_to_vec(digits).ok()?.try_into().ok()
+}
+
+fn decoded(bytes: &[u8], kind: Kind) -> Result<Vec<u8>, CertificateError> {
     let mut binary = Vec::new();
-    Reader::from_bytes(bytes, ReaderMode::Tolerant(Some(Kind::PublicKey)))
+    Reader::from_bytes(bytes, ReaderMode::Tolerant(Some(kind)))
         .read_to_end(&mut binary)
         .map_err(|_| CertificateError::DamagedArmor)?;
-    if binary.is_empty() { Err(CertificateError::DamagedArmor) } else { Ok(Cow::Owned(binary)) }
+    Ok(binary)
+}
+
+/// The fingerprint of the key that begins these packets.
+fn first_fingerprint(binary: &[u8]) -> Option<String> {
+    match start(binary).ok()? {
+        PacketParserResult::Some(parser) => match &parser.packet {
+            Packet::SecretKey(key) => Some(key.fingerprint().to_hex()),
+            Packet::PublicKey(key) => Some(key.fingerprint().to_hex()),
+            _ => None,
+        },
+        PacketParserResult::EOF(_) => None,
+    }
 }
 
 fn start(bytes: &[u8]) -> Result<PacketParserResult<'_>, CertificateError> {
     PacketParserBuilder::from_bytes(bytes)
         .and_then(|builder| builder.dearmor(Dearmor::Disabled).build())
-        .map_err(|_| CertificateError::NotOpenPgp)
+        .map_err(|_| foreign::binary(bytes))
 }
 
 /// Collects packets, and refuses what a certificate does not have.
@@ -106,11 +185,13 @@ struct Collector {
     user_ids: usize,
     subkeys: usize,
     signatures: usize,
+    foreign_signatures: usize,
+    attributes: usize,
     /// The component before was left out, so the signatures that belong to it are left out too.
     skipping: bool,
 }
 
-fn own_packets(bytes: &[u8]) -> Result<Vec<Packet>, CertificateError> {
+fn own_packets(bytes: &[u8]) -> Result<Collector, CertificateError> {
     let mut collector = Collector::default();
     let mut next = start(bytes)?;
     while let PacketParserResult::Some(parser) = next {
@@ -118,25 +199,29 @@ fn own_packets(bytes: &[u8]) -> Result<Vec<Packet>, CertificateError> {
             collector.primary.is_some() || matches!(parser.packet.tag(), Tag::PublicKey | Tag::SecretKey);
         let (packet, rest) = parser
             .next()
-            .map_err(|_| if known { CertificateError::Damaged } else { CertificateError::NotOpenPgp })?;
+            .map_err(|_| if known { CertificateError::Damaged } else { foreign::binary(bytes) })?;
         collector.take(packet)?;
         next = rest;
     }
     if collector.primary.is_none() {
-        return Err(CertificateError::NotOpenPgp);
+        return Err(foreign::binary(bytes));
     }
-    Ok(collector.packets)
+    Ok(collector)
 }
 
 impl Collector {
     fn take(&mut self, packet: Packet) -> Result<(), CertificateError> {
         match &packet {
-            Packet::SecretKey(_) | Packet::SecretSubkey(_) => {
-                return Err(CertificateError::SecretKeyMaterial);
+            Packet::SecretKey(key) => {
+                let fingerprint = self.fingerprint().or_else(|| Some(key.fingerprint().to_hex()));
+                return Err(CertificateError::SecretKeyMaterial { fingerprint });
+            }
+            Packet::SecretSubkey(_) => {
+                return Err(CertificateError::SecretKeyMaterial { fingerprint: self.fingerprint() });
             }
             Packet::PublicKey(key) => {
                 if self.primary.is_some() {
-                    return Err(CertificateError::SeveralCertificates);
+                    return Err(CertificateError::SeveralCertificates { fingerprints: Vec::new() });
                 }
                 if key.version() != 4 {
                     return Err(CertificateError::UnsupportedVersion { version: key.version() });
@@ -161,10 +246,15 @@ impl Collector {
                 }
                 self.signatures += 1;
             }
-            Packet::Signature(_) | Packet::Marker(_) | Packet::Trust(_) | Packet::Padding(_) => return Ok(()),
+            Packet::Signature(_) => {
+                self.foreign_signatures += usize::from(!self.skipping);
+                return Ok(());
+            }
+            Packet::Marker(_) | Packet::Trust(_) | Packet::Padding(_) => return Ok(()),
             Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => return Ok(()),
             Packet::UserAttribute(_) | Packet::Unknown(_) => {
                 self.skipping = true;
+                self.attributes += 1;
                 return Ok(());
             }
             other => return Err(not_a_certificate(other.tag())),
@@ -176,13 +266,20 @@ impl Collector {
         ];
         for (count, limit, kind) in limits {
             if count > limit {
-                return Err(CertificateError::TooManyParts { kind, limit });
+                return Err(CertificateError::TooManyParts { fingerprint: self.fingerprint(), kind, limit });
             }
         }
         if !self.skipping || matches!(packet, Packet::PublicKey(_)) {
             self.packets.push(packet);
         }
         Ok(())
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        match self.packets.first()? {
+            Packet::PublicKey(key) => Some(key.fingerprint().to_hex()),
+            _ => None,
+        }
     }
 
     /// Whether a signature claims to be by the primary key; whether it is, is verified later.
@@ -207,7 +304,7 @@ fn not_a_certificate(tag: Tag) -> CertificateError {
         Tag::PKESK | Tag::SKESK | Tag::SEIP | Tag::SED | Tag::AED => "an encrypted message",
         Tag::OnePassSig | Tag::CompressedData | Tag::Literal => "a message",
         Tag::UserID | Tag::PublicSubkey => "a part of a certificate",
-        _ => return CertificateError::NotOpenPgp,
+        _ => return CertificateError::NotOpenPgp { found: None },
     };
     CertificateError::NotACertificate { found }
 }
@@ -247,7 +344,11 @@ pub(super) fn verified(cert: &Cert) -> Result<Cert, CertificateError> {
         return Err(CertificateError::NoUserId { fingerprint: cert.fingerprint().to_hex() });
     }
     if signatures > MAX_SELF_SIGNATURES {
-        return Err(CertificateError::TooManyParts { kind: "self-signatures", limit: MAX_SELF_SIGNATURES });
+        return Err(CertificateError::TooManyParts {
+            fingerprint: Some(cert.fingerprint().to_hex()),
+            kind: "self-signatures",
+            limit: MAX_SELF_SIGNATURES,
+        });
     }
     Cert::from_packets(packets.into_iter()).map_err(|_| CertificateError::Damaged)
 }

@@ -15,7 +15,7 @@ use super::acceptance::Acceptance;
 use super::body::SessionKey;
 use super::certificate::Certificate;
 use super::diagnosis;
-use super::trouble::Trouble;
+use super::trouble::{TroubleKind, Unusable};
 
 /// The most session key packets in a head: the newest encryption keys of a certificate.
 pub const MAX_HEAD_PACKETS: usize = 4;
@@ -28,7 +28,7 @@ pub fn make_head(
     to: &Certificate,
     acceptance: &Acceptance,
     now: DateTime<Utc>,
-) -> Result<Vec<u8>, Trouble> {
+) -> Result<Vec<u8>, Unusable> {
     let keys = diagnosis::encryption_keys(to.cert(), *acceptance, now)?;
     let session_key = key.to_library();
     // A key with malformed numbers is of no use to its owner either, so the others suffice.
@@ -41,7 +41,7 @@ pub fn make_head(
         })
         .collect();
     if packets.is_empty() {
-        return Err(Trouble::UnusableKey { fingerprint: to.fingerprint() });
+        return Err(to.trouble(TroubleKind::UnusableKey).into());
     }
     Ok(packets.concat())
 }

@@ -7,7 +7,7 @@ use super::body::{self, SessionKey};
 use super::certificate::Certificate;
 use super::head::make_head;
 use super::server_key::ServerKey;
-use super::trouble::Trouble;
+use super::trouble::{TroubleKind, Unusable};
 
 /// Encrypts `plaintext` to `to`, signed if there is a signer. Binary: head, then body.
 ///
@@ -19,9 +19,9 @@ pub fn encrypt_to(
     signer: Option<&ServerKey>,
     session_key: &SessionKey,
     now: DateTime<Utc>,
-) -> Result<Vec<u8>, Trouble> {
+) -> Result<Vec<u8>, Unusable> {
     let mut message = make_head(session_key, to, acceptance, now)?;
-    let not_sealed = |_| Trouble::NotSealed { fingerprint: to.fingerprint() };
+    let not_sealed = |_| Unusable::from(to.trouble(TroubleKind::NotSealed));
     let pair = signer.map(ServerKey::signing_pair).transpose().map_err(not_sealed)?;
     message.extend(body::seal(plaintext, pair, session_key, now).map_err(not_sealed)?);
     Ok(message)

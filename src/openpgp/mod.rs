@@ -28,8 +28,11 @@ mod command;
 #[cfg(test)]
 mod command_tests;
 mod crc24;
+mod cure;
 mod diagnosis;
+mod foreign;
 mod head;
+mod inspection;
 mod message;
 #[cfg(test)]
 mod message_tests;
@@ -52,7 +55,9 @@ pub use certificate_error::CertificateError;
 pub use certificate_parse::MAX_CERTIFICATE_BYTES;
 pub use challenge::{Challenge, ChallengeError};
 pub use command::{CommandError, MAX_COMMAND_BYTES, OpenedMessage, open_command};
+pub use cure::Cure;
 pub use head::{MAX_HEAD_PACKETS, make_head};
+pub use inspection::{Expected, Finding, Inspection, Verdict, Weight};
 pub use message::encrypt_to;
 pub use packets::{PacketSummary, SessionKeyPacket, packets};
 pub use person::{Opened, Person, PersonError, Suite};
@@ -60,4 +65,4 @@ pub use pool::{ParsePool, PoolError};
 pub use request::{MAX_EXPIRES_AHEAD, RequestError, SignedRequest};
 pub use server_key::{ServerKey, ServerKeyError};
 pub use signature::{SignatureError, Verified, sign_detached, verify_detached};
-pub use trouble::Trouble;
+pub use trouble::{Trouble, TroubleKind, Unusable};

@@ -16,6 +16,29 @@ pub struct Problem {
     pub status: u16,
     /// What was wrong and what to do. Never holds anything embargoed.
     pub detail: String,
+    /// What is wrong with each component of a certificate that was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<CertificateFinding>,
+}
+
+/// One thing that is to be said about a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateFinding {
+    /// `refused`, `warning` or `note`.
+    pub weight: String,
+    /// A stable name for programs.
+    pub code: String,
+    /// A key's fingerprint, or which user id; absent if it is about all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+    /// What the owner can type against it with gpg.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpg: Vec<String>,
+    /// The same with sq.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sq: Vec<String>,
 }
 
 /// An embargo as any of its readers may see it in clear.

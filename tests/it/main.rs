@@ -6,6 +6,7 @@
 
 mod access;
 mod canary;
+mod certificates;
 mod changes;
 mod commands;
 mod demo;

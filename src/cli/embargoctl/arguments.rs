@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::inspection::InspectArguments;
 use crate::client::ProgramKind;
 
 /// Works with embargoes on an embargod server: reads by token, changes by commands that your own gpg or sq
@@ -66,6 +67,13 @@ impl From<Program> for ProgramKind {
             Program::Sq => Self::Sq,
         }
     }
+}
+
+/// Commands about certificates.
+#[derive(Debug, Subcommand)]
+pub(super) enum Certificate {
+    /// Say whether notices could be encrypted to it now, and what its owner can do if not
+    Inspect(InspectArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,6 +177,9 @@ pub(super) enum Command {
         after_help = "Examples:\n  embargoctl pull b7k2\n  embargoctl pull b7k2 --git --output ../fixes\n  embargoctl pull b7k2 --debian --branch 2.x          (in the unpacked source package)"
     )]
     Pull(Pull),
+    /// Look at an OpenPGP certificate before anybody depends on it; asks no server
+    #[command(subcommand, after_help = "Example:\n  embargoctl certificate inspect debian.asc")]
+    Certificate(Certificate),
     /// Say that you have read a notice
     #[command(after_help = "Example:\n  embargoctl receipt b7k2 7Q4-K2M")]
     Receipt {

@@ -26,7 +26,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command};
+use super::inspection::{self, InspectArguments};
+use crate::clock::Clock;
+use arguments::{Arguments, Certificate, Command};
 use context::Context;
 use error::CliError;
 use report::Report;
@@ -35,9 +37,27 @@ use report::Report;
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let json = arguments.global.json;
+    if let Command::Certificate(Certificate::Inspect(inspect)) = &arguments.command {
+        return certificate(inspect, json);
+    }
     match execute(arguments) {
         Ok(report) => show(&report, json),
         Err(error) => {
+            context::say(&error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Needs no server and no profile.
+fn certificate(arguments: &InspectArguments, json: bool) -> ExitCode {
+    match inspection::inspect(arguments, json, Clock::System.now()) {
+        Ok(said) => {
+            let _ = std::io::stdout().write_all(said.text.as_bytes());
+            ExitCode::from(said.code)
+        }
+        Err(source) => {
+            let error = CliError::Read { path: arguments.file().to_owned(), source };
             context::say(&error.to_string());
             ExitCode::from(error.exit_code())
         }
@@ -75,6 +95,8 @@ fn execute(arguments: Arguments) -> Result<Report, CliError> {
         Command::Pull(pull) => pull::pull(&context, &pull),
         Command::Receipt { id, code, revision } => answers::receipt(&context, &id, code, revision),
         Command::Impact { id, impact, code } => answers::impact(&context, &id, impact, code),
+        // Answered before there was a context.
+        Command::Certificate(_) => Ok(Report::new(String::new(), &())),
         Command::Progress { id, progress, code } => answers::progress(&context, &id, progress, code),
     }
 }

@@ -147,7 +147,7 @@ fn ask_the_owner(refusal: Refusal) -> Failure {
     let failure = Failure::Refused(refusal);
     match failure.parts() {
         (what, Some(cure)) if about_certificate => {
-            Failure::unfit(what, format!("ask its owner for:  {cure}   and the exported key again"))
+            Failure::unfit(what, format!("ask its owner for what this prints:  {cure}"))
         }
         _ => failure,
     }

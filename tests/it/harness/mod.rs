@@ -13,6 +13,7 @@ mod packager;
 mod people;
 mod series;
 mod server;
+pub mod troubled;
 
 use chrono::{DateTime, Duration, Utc};
 

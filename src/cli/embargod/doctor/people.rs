@@ -94,7 +94,7 @@ fn trouble(
     let trouble = certificate.check(&acceptance, now).err()?;
     let cure = trouble.cure().map_or_else(
         || "ask its owner for another certificate".to_owned(),
-        |cure| format!("ask its owner for:  {cure}"),
+        |cure| format!("ask its owner for what this prints:  {cure}"),
     );
     Some(Finding::warn(format!("{whose}: {}", trouble.problem()), cure))
 }
