@@ -1,17 +1,21 @@
-//! What other people's programs make of what is printed here. Needs gpg 2.2 or newer; `cargo test --test interop`.
+//! What other people's programs make of what comes from here. Needs gpg 2.2 or newer and git; `cargo test --test interop`.
 //!
 //! It is no part of `cargo test`, which needs nothing but Rust and a C compiler.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod fixes;
 mod gpg;
-#[path = "../it/harness/troubled.rs"]
-mod troubled;
+#[path = "../it/harness/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "it is the harness of the other tests as well")]
+mod harness;
+mod repository;
 
 use embargod::clock::Clock;
 use embargod::openpgp::{Expected, Inspection, Verdict};
 
 use gpg::Keyring;
+use harness::troubled;
 
 /// Two rounds: a new certificate may lie in the keyring beside the old one, and then one of them has to be named.
 const ROUNDS: usize = 2;

@@ -10,6 +10,7 @@ mod certificates;
 mod changes;
 mod commands;
 mod demo;
+mod fixes;
 mod harness;
 mod heads;
 mod house;

@@ -17,7 +17,7 @@ pub(super) enum Content {
     Nothing,
     /// Hunks of text.
     Hunks,
-    /// A git binary patch, or the line that says that binary files differ.
+    /// A git binary patch.
     Binary,
 }
 
@@ -33,9 +33,10 @@ pub(super) struct FileDiff {
     pub(super) removed: u32,
     /// The names carry no prefix: `git am` needs `-p0`.
     pub(super) without_prefix: bool,
-    /// Only "Binary files differ": there is nothing to apply.
-    pub(super) left_out: bool,
 }
+
+/// The mode of a symbolic link.
+const SYMLINK: &[u8] = b"120000";
 
 /// Object names of empty files, in both of git's formats.
 const EMPTY_BLOBS: [&[u8]; 2] = [
@@ -54,6 +55,12 @@ pub(super) fn file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDi
     }
     let start = if rest.starts_with(b"diff ") { line_end(text, at) } else { at };
     plain_file(text, at, start, place)
+}
+
+/// Whether the line at `at` is what `diff -r` says of binary files.
+pub(super) fn leaves_out(text: &[u8], at: usize) -> bool {
+    let line = bare(&text[at..line_end(text, at)]);
+    line.starts_with(b"Binary files ") && line.ends_with(b" differ")
 }
 
 /// The names and the end of a `---`/`+++` pair at `at`, if there is one.
@@ -93,7 +100,6 @@ fn plain_file(text: &[u8], at: usize, start: usize, place: Place) -> Result<Opti
         added: hunks.added,
         removed: hunks.removed,
         without_prefix: names.without_prefix,
-        left_out: false,
     }))
 }
 
@@ -127,6 +133,8 @@ impl Names {
 struct GitHeader<'text> {
     old_mode: bool,
     new_mode: bool,
+    /// The mode after the change, where a line gives it.
+    mode: Option<&'text [u8]>,
     /// What happens to the file, if a line says it.
     kind: Option<ChangeKind>,
     from: Option<&'text [u8]>,
@@ -152,10 +160,10 @@ impl<'text> GitHeader<'text> {
         let after = |word: &str| line.strip_prefix(word.as_bytes());
         if after("old mode ").is_some() {
             self.old_mode = true;
-        } else if after("new mode ").is_some() {
-            self.new_mode = true;
-        } else if after("new file mode ").is_some() {
-            self.kind = Some(ChangeKind::Added);
+        } else if let Some(mode) = after("new mode ") {
+            (self.new_mode, self.mode) = (true, Some(mode));
+        } else if let Some(mode) = after("new file mode ") {
+            (self.kind, self.mode) = (Some(ChangeKind::Added), Some(mode));
         } else if after("deleted file mode ").is_some() {
             self.kind = Some(ChangeKind::Deleted);
         } else if let Some(name) = after("rename from ").or_else(|| after("rename old ")) {
@@ -168,10 +176,17 @@ impl<'text> GitHeader<'text> {
             (self.to, self.kind) = (Some(name), Some(ChangeKind::Copied));
         } else if let Some(objects) = after("index ") {
             self.index = Some(objects);
+            // A file whose mode stays has it behind the two object names.
+            self.mode = self.mode.or(objects.split(|byte| *byte == b' ').nth(1));
         } else {
             return after("similarity index ").or_else(|| after("dissimilarity index ")).is_some();
         }
         true
+    }
+
+    /// Whether the file is a symbolic link after the change.
+    fn is_symlink(&self) -> bool {
+        self.mode == Some(SYMLINK)
     }
 
     /// Whether the header says that the content changes: it names two objects, and not only an empty one.
@@ -208,8 +223,10 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
     let rest = &text[header.end..];
     let pair = name_lines(text, header.end);
     let bare_line = header.end == first && pair.is_none();
-    let left_out = rest.starts_with(b"Binary files ");
-    let binary = left_out || rest.starts_with(b"GIT binary patch");
+    if rest.starts_with(b"Binary files ") {
+        return Err(FixError::BinaryLeftOut { place });
+    }
+    let binary = rest.starts_with(b"GIT binary patch");
     if bare_line && !binary && !rest.starts_with(b"--- ") {
         // No header but the first line: words in a message, or a file whose times changed only.
         return Ok(None);
@@ -226,7 +243,6 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
         added: 0,
         removed: 0,
         without_prefix: names.without_prefix,
-        left_out,
     };
     if let Some((old, new, end)) = pair {
         let hunks = hunks(text, end, place)?;
@@ -237,12 +253,15 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
         diff.content = end..hunks.end;
         (diff.added, diff.removed) = (hunks.added, hunks.removed);
         diff.form = Content::Hunks;
+        if header.is_symlink() {
+            symlink(&text[diff.content.clone()], &diff.change.path, place)?;
+        }
         if header.kind.is_none() && (old == NO_FILE || new == NO_FILE) {
             change.kind = if old == NO_FILE { ChangeKind::Added } else { ChangeKind::Deleted };
         }
     } else if binary {
         let line = line_end(text, header.end);
-        diff.content.end = if left_out { line } else { binary_patch(text, line, place)? };
+        diff.content.end = binary_patch(text, line, place)?;
         diff.form = Content::Binary;
         change.kind = ChangeKind::Binary;
     } else if !header.is_complete() || rest.starts_with(b"--- ") {
@@ -252,6 +271,17 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
     }
     diff.change = change;
     Ok(Some(diff))
+}
+
+/// Checks where a symbolic link at `path` leads: its target is the line that the hunks put in.
+fn symlink(hunks: &[u8], path: &str, place: Place) -> Result<(), FixError> {
+    let added = hunks.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"+"));
+    for target in added {
+        if path::leads_outside(path.as_bytes(), target) {
+            return Err(FixError::SymlinkOutside { place });
+        }
+    }
+    Ok(())
 }
 
 /// Whether the names of a rename or copy are those of the first line.

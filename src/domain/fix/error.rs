@@ -191,6 +191,24 @@ pub enum FixError {
         /// Which file.
         place: Place,
     },
+    /// "Binary files differ": the content is not in the fix.
+    #[error(
+        "{place}: the fix only says that binary files differ, so nobody can apply it; export it again with git \
+         format-patch --binary, or leave the file out"
+    )]
+    BinaryLeftOut {
+        /// Which file.
+        place: Place,
+    },
+    /// A symbolic link whose target lies outside the source tree or in a `.git` directory.
+    #[error(
+        "{place}: a symbolic link leads out of the source tree or into a .git directory; let it point to a file of the \
+         tree, or leave it out"
+    )]
+    SymlinkOutside {
+        /// Which file.
+        place: Place,
+    },
     /// The combined diff of a merge, which cannot be applied.
     #[error(
         "{place}: this is the combined diff of a merge, which nobody can apply; export the commits with git format-patch"
@@ -270,6 +288,8 @@ impl FixError {
             Self::Incomplete { .. } => "incomplete",
             Self::HeaderContradicts { .. } => "header-contradicts",
             Self::BinaryDamaged { .. } => "binary-damaged",
+            Self::BinaryLeftOut { .. } => "binary-left-out",
+            Self::SymlinkOutside { .. } => "symlink-outside",
             Self::CombinedDiff { .. } => "combined-diff",
             Self::PathUnreadable { .. } => "path-unreadable",
             Self::PathAbsolute { .. } => "path-absolute",

@@ -52,8 +52,6 @@ pub enum RemarkCode {
     DiffstatDiffers,
     /// File names without `a/` and `b/`.
     NoPathPrefix,
-    /// "Binary files differ": the content is not in the fix.
-    BinaryLeftOut,
     /// No patch-id, because there are no `diff` lines.
     NoPatchId,
     /// Characters that reverse the direction of text.
@@ -187,13 +185,12 @@ fn files(upload: &[u8], mail: &Mail, below: &[u8], found: &mut Found) {
     // Git shows a file that becomes a link as deleted and added, and counts it once.
     let paths: HashSet<&str> = mail.body.files().map(|file| file.change.path.as_str()).collect();
     let (mut added, mut removed) = (0, 0);
-    let (mut unprefixed, mut left_out, mut nameless, mut reversed) = (0, 0, 0, 0);
+    let (mut unprefixed, mut nameless, mut reversed) = (0, 0, 0);
     for file in mail.body.files() {
         added += file.added;
         removed += file.removed;
         unprefixed +=
             usize::from(file.without_prefix && text[file.header.clone()].starts_with(b"diff --git "));
-        left_out += usize::from(file.left_out);
         nameless += usize::from(!text[file.header.clone()].starts_with(b"diff "));
         reversed += added_lines(text, file).filter(|line| has_direction_control(line)).count();
     }
@@ -207,8 +204,6 @@ fn files(upload: &[u8], mail: &Mail, below: &[u8], found: &mut Found) {
     }
     let advice = "without the prefixes a/ and b/, packagers need git am -p0; export with --default-prefix";
     found.count(RemarkCode::NoPathPrefix, unprefixed, "file", advice);
-    let advice = "without content, it cannot be applied; export with git format-patch, or git diff --binary";
-    found.count(RemarkCode::BinaryLeftOut, left_out, "binary file", advice);
     let advice =
         "without a \"diff\" line, so the patch has no patch-id to be found by; git format-patch gives one";
     found.count(RemarkCode::NoPatchId, nameless, "file", advice);

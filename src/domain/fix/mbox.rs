@@ -286,6 +286,10 @@ fn parts(
         if files > 0 && text[at..].starts_with(b"@@ -") {
             return Err(FixError::HunkWithoutFile { place: place.file(files) });
         }
+        // In a message, before any file, these are words like others.
+        if (files > 0 || at == 0) && diff::leaves_out(text, at) {
+            return Err(FixError::BinaryLeftOut { place: place.file(files + 1) });
+        }
         at = line_end(text, at);
     }
     close(&mut parts, prose..at);

@@ -128,6 +128,25 @@ pub(super) fn check(name: &[u8], place: Place) -> Result<(), FixError> {
     Ok(())
 }
 
+/// Whether a symbolic link at `path` with this target leads out of the source tree, or into `.git`.
+pub(super) fn leads_outside(path: &[u8], target: &[u8]) -> bool {
+    let target = String::from_utf8_lossy(target);
+    if target.starts_with(['/', '\\']) || target.get(1..2) == Some(":") {
+        return true;
+    }
+    let mut depth = path.split(|byte| *byte == b'/').count() - 1;
+    for component in target.split(['/', '\\']) {
+        match component {
+            "" | "." => {}
+            ".." if depth == 0 => return true,
+            ".." => depth -= 1,
+            inside if is_git_directory(inside) => return true,
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
 /// Whether some file system takes the component for `.git`: case does not count, NTFS drops spaces, dots and
 /// stream names at the end and knows a short name, HFS+ overlooks invisible characters.
 fn is_git_directory(component: &str) -> bool {
@@ -161,6 +180,25 @@ mod tests {
             ["a/.gitignore", "a/.github/x", "a/x.git", "a/git", "a/b..c", "a/...", "a/d\u{e9}j\u{e0}.txt"]
         {
             assert_eq!(refused(name), "taken", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_link_may_climb_as_far_as_the_top_of_the_tree_and_no_further() {
+        for target in [
+            "/etc/passwd",
+            "../x",
+            "../../x",
+            "a/../../../x",
+            ".git/config",
+            "../.GIT/x",
+            "C:\\x",
+            "..\\..\\x",
+        ] {
+            assert!(leads_outside(b"link", target.as_bytes()), "{target}");
+        }
+        for target in ["x", "./x", "a/../x", "../x/y", ""] {
+            assert!(!leads_outside(b"docs/link", target.as_bytes()), "{target}");
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod client;
 mod database;
+pub mod hostile;
 mod log;
 mod maintainer;
 mod packager;
