@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::domain::text::is_forbidden;
+use crate::domain::text::harmless;
 use crate::openpgp::{
     Acceptance, Cure, Expected, Finding, Inspection, MAX_CERTIFICATE_BYTES, Verdict, Weight,
 };
@@ -117,7 +117,7 @@ impl Report {
     fn text(&self) -> String {
         let mut text = String::new();
         let mut item = |word: &str, said: &str| {
-            let _ = writeln!(text, "  {word:<8}{}", plain(said));
+            let _ = writeln!(text, "  {word:<8}{}", harmless(said));
         };
         let whose = match (&self.fingerprint, &self.algorithm) {
             (Some(fingerprint), Some(algorithm)) => format!("{fingerprint} {algorithm}"),
@@ -160,9 +160,4 @@ fn lines(item: &mut impl FnMut(&str, &str), word: &str, lines: &[String]) {
     for (index, line) in lines.iter().enumerate() {
         item(if index == 0 { word } else { "" }, line);
     }
-}
-
-/// Text that others wrote, as one line that cannot act on a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|character| if is_forbidden(character) { '\u{fffd}' } else { character }).collect()
 }

@@ -39,6 +39,11 @@ pub fn is_forbidden(character: char) -> bool {
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Text that others wrote, as one line that cannot act on a terminal.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|character| if is_forbidden(character) { '\u{fffd}' } else { character }).collect()
+}
+
 /// Checks that `text` is one harmless line of at most `most` characters.
 pub fn one_line(text: &str, kind: &'static str, most: usize) -> Result<(), InvalidText> {
     if let Some(position) = text.chars().position(is_forbidden) {

@@ -8,15 +8,13 @@ use embargod::domain::id::EmbargoId;
 use embargod::entropy::Entropy;
 use embargod::openpgp::{Person, Suite, packets};
 use embargod::store::{Body, BodySubject};
-use sequoia_openpgp::Profile;
 use sequoia_openpgp::armor::{Kind, Reader, ReaderMode};
-use sequoia_openpgp::cert::{Cert, CertBuilder};
+use sequoia_openpgp::cert::Cert;
 use sequoia_openpgp::parse::Parse as _;
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::serialize::SerializeInto as _;
-use sequoia_openpgp::types::{Features, KeyFlags};
 
-use crate::harness::{Packager, TestServer, days, person, start};
+use crate::harness::{Packager, TestServer, classic_key, days, encrypting, person, start};
 
 const RECIPIENTS: usize = 50;
 const WRONG_PAIRS: usize = 1_000;
@@ -44,15 +42,8 @@ fn length_of_head(message: &[u8]) -> usize {
 
 /// A person with two subkeys to encrypt to, and a third one that has expired.
 fn with_two_live_subkeys(user_id: &str) -> Person {
-    let encrypting = || KeyFlags::empty().set_transport_encryption().set_storage_encryption();
     let day = std::time::Duration::from_hours(24);
-    let (cert, _) = CertBuilder::new()
-        .set_profile(Profile::RFC4880)
-        .unwrap()
-        .set_features(Features::empty().set_seipdv1())
-        .unwrap()
-        .set_creation_time(SystemTime::from(start() - days(30)))
-        .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
+    let (cert, _) = classic_key()
         .add_userid(user_id)
         .add_subkey(encrypting(), None, None)
         .add_subkey(encrypting(), None, None)

@@ -4,12 +4,11 @@ use std::time::SystemTime;
 
 use embargod::openpgp::Person;
 use embargod::wire;
-use sequoia_openpgp::Profile;
-use sequoia_openpgp::cert::{Cert, CertBuilder, SubkeyRevocationBuilder};
+use sequoia_openpgp::cert::{Cert, SubkeyRevocationBuilder};
 use sequoia_openpgp::serialize::SerializeInto as _;
-use sequoia_openpgp::types::{Features, HashAlgorithm, KeyFlags, ReasonForRevocation};
+use sequoia_openpgp::types::{HashAlgorithm, ReasonForRevocation};
 
-use crate::harness::{TestServer, days, start};
+use crate::harness::{TestServer, classic_key, days, encrypting, start};
 
 fn person(cert: &Cert) -> Person {
     Person::from_secret(&cert.as_tsk().to_vec().unwrap()).unwrap()
@@ -17,17 +16,10 @@ fn person(cert: &Cert) -> Person {
 
 /// A certificate with two encryption subkeys, and the first of them.
 fn two_subkeys() -> (Cert, sequoia_openpgp::Fingerprint) {
-    let encrypting = KeyFlags::empty().set_transport_encryption().set_storage_encryption();
-    let (cert, _) = CertBuilder::new()
-        .set_profile(Profile::RFC4880)
-        .unwrap()
-        .set_features(Features::empty().set_seipdv1())
-        .unwrap()
-        .set_creation_time(SystemTime::from(start() - days(30)))
-        .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
+    let (cert, _) = classic_key()
         .add_userid("Debian <security@debian.example>")
-        .add_subkey(encrypting.clone(), None, None)
-        .add_subkey(encrypting, None, None)
+        .add_subkey(encrypting(), None, None)
+        .add_subkey(encrypting(), None, None)
         .generate()
         .unwrap();
     let first = cert.keys().subkeys().next().unwrap().key().fingerprint();

@@ -9,15 +9,13 @@ use embargod::mail;
 use embargod::openpgp::Person;
 use embargod::store::{Contact, Delivery};
 use embargod::wire::DeliveriesView;
-use sequoia_openpgp::Profile;
-use sequoia_openpgp::cert::{Cert, CertBuilder};
+use sequoia_openpgp::cert::Cert;
 use sequoia_openpgp::packet::Signature;
 use sequoia_openpgp::packet::signature::SignatureBuilder;
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::serialize::SerializeInto as _;
-use sequoia_openpgp::types::{Features, KeyFlags};
 
-use crate::harness::{TestServer, days, start, utc};
+use crate::harness::{TestServer, classic_key, encrypting, start, utc};
 
 const HOUR: Duration = Duration::from_hours(1);
 const MARA: &str = "mara@requests.example";
@@ -198,17 +196,10 @@ async fn a_relay_that_says_nothing_delays_no_lift() {
 
 /// A person whose key stops being valid after `life`.
 fn expiring(user_id: &str, life: Duration) -> Cert {
-    let encrypting = KeyFlags::empty().set_transport_encryption().set_storage_encryption();
-    CertBuilder::new()
-        .set_profile(Profile::RFC4880)
-        .unwrap()
-        .set_features(Features::empty().set_seipdv1())
-        .unwrap()
-        .set_creation_time(SystemTime::from(start() - days(30)))
+    classic_key()
         .set_validity_period(life)
-        .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
         .add_userid(user_id)
-        .add_subkey(encrypting, None, None)
+        .add_subkey(encrypting(), None, None)
         .generate()
         .unwrap()
         .0

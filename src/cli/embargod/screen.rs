@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use super::failure::Failure;
-use crate::domain::text::is_forbidden;
+pub(super) use crate::domain::text::harmless as plain;
 
 /// Says one line on standard output. A reader that went away is no reason to stop.
 pub(super) fn say(text: &str) {
@@ -31,11 +31,6 @@ pub(super) fn complain(failure: &Failure) {
     if let Some(cure) = cure {
         let _ = writeln!(screen, "  cure    {cure}");
     }
-}
-
-/// Text that others wrote, as one line that cannot act on a terminal.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|character| if is_forbidden(character) { '\u{fffd}' } else { character }).collect()
 }
 
 /// Rows in columns as wide as they need to be, two blanks apart.

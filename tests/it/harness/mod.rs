@@ -23,7 +23,7 @@ pub use database::Database;
 pub use log::Log;
 pub use maintainer::{Change, Maintainer, ordinary_text};
 pub use packager::{Mail, Packager};
-pub use people::person;
+pub use people::{classic_key, encrypting, person};
 pub use series::Series;
 pub use server::{Founding, TestServer, requests_policy};
 
