@@ -39,6 +39,7 @@ macro_rules! commit {
     };
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn all() -> Vec<WellFormed> {
     vec![
         commit!("one line", AM, &[], |r| { change_numbers(r, 7) }),

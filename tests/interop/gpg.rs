@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A GnuPG home of its own. Its agent ends with it.
+/// A home of gpg of its own. Its agent ends with it.
 pub struct Keyring {
     home: TempDir,
 }

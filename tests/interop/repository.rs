@@ -18,10 +18,7 @@ impl Repository {
         std::fs::create_dir(repository.upstream()).unwrap();
         repository.git(&["init", "--quiet", "--initial-branch=main"]);
         for (name, content) in [
-            (
-                "numbers.txt",
-                (1..=40).map(|number| format!("line {number}\n")).collect::<String>().into_bytes(),
-            ),
+            ("numbers.txt", (1..=40).flat_map(|number| format!("line {number}\n").into_bytes()).collect()),
             ("crlf.txt", b"one\r\ntwo\r\nthree\r\n".to_vec()),
             ("latin1.txt", b"caf\xe9\nna\xefve\nplain\n".to_vec()),
             ("open-end.txt", b"a\nb\nno newline".to_vec()),
@@ -33,7 +30,7 @@ impl Repository {
             repository.write(name, &content);
         }
         repository.commit("widgets");
-        repository.git_in(repository.folder.path(), &["clone", "--quiet", "upstream", "packaged"]);
+        Self::git_in(repository.folder.path(), &["clone", "--quiet", "upstream", "packaged"]);
         repository
     }
 
@@ -82,7 +79,7 @@ impl Repository {
 
     /// Runs git in the project; returns what it printed.
     pub fn git(&self, arguments: &[&str]) -> Vec<u8> {
-        self.git_in(&self.upstream(), arguments)
+        Self::git_in(&self.upstream(), arguments)
     }
 
     fn command(directory: &Path, arguments: &[&str]) -> Command {
@@ -101,7 +98,7 @@ impl Repository {
         command
     }
 
-    fn git_in(&self, directory: &Path, arguments: &[&str]) -> Vec<u8> {
+    fn git_in(directory: &Path, arguments: &[&str]) -> Vec<u8> {
         let output = Self::command(directory, arguments).output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         output.stdout
@@ -128,9 +125,9 @@ impl Repository {
         let file = self.folder.path().join("fetched.mbox");
         std::fs::write(&file, fix).unwrap();
         let packaged = self.packaged();
-        self.git_in(&packaged, &[how, &[file.to_str().unwrap()]].concat());
-        self.git_in(&packaged, &["add", "--all"]);
-        let tree = self.git_in(&packaged, &["write-tree"]);
+        Self::git_in(&packaged, &[how, &[file.to_str().unwrap()]].concat());
+        Self::git_in(&packaged, &["add", "--all"]);
+        let tree = Self::git_in(&packaged, &["write-tree"]);
         let wanted = self.git(&["rev-parse", "HEAD^{tree}"]);
         assert_eq!(tree, wanted, "the packager has another tree after git {how:?}");
     }
