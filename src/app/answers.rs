@@ -97,14 +97,15 @@ impl App {
                     return Err(Refusal::NotFound);
                 }
                 let notice = tx.notice_of_revision(&id, number)?.ok_or(Refusal::NotFound)?;
+                let container = bearer.certificate.container();
                 let (body, action, object) = match &part {
                     Part::Notice => {
                         let subject = BodySubject::Notice(notice.clone());
-                        let body = match tx.body(&id, &subject)? {
+                        let body = match tx.body(&id, &subject, container)? {
                             Some(body) => body,
                             None => {
                                 let notice = tx.notice(&notice)?;
-                                app.notice_body(tx, &notice, now)?
+                                app.notice_body(tx, &notice, container, now)?
                             }
                         };
                         (body, "notice fetched", notice.to_string())
@@ -112,13 +113,13 @@ impl App {
                     Part::Fix(fix) => {
                         let fixes = tx.fixes_of(&id, number)?;
                         let fix = fixes.iter().find(|known| known.id == *fix).ok_or(Refusal::NotFound)?;
-                        (app.fix_body(tx, &id, fix, now)?, "fix fetched", fix.id.to_string())
+                        (app.fix_body(tx, &id, fix, container, now)?, "fix fetched", fix.id.to_string())
                     }
                 };
                 let stored = (&bearer.certificate_id, bearer.certificate_version);
                 let head = Self::head(tx, &body, &bearer.certificate, &bearer.acceptance, stored, now)?;
                 tx.audit(entry(now, &bearer.actor, action, &id, &object, Vec::new()));
-                Ok(armor(&head, &body.content))
+                Ok(armor(&head, &body.content, body.container))
             })
             .await
     }

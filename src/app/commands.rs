@@ -218,7 +218,7 @@ impl App {
                     status: if done.created { 201 } else { 200 },
                     version: report.embargo.version,
                     embargo: done.embargo.to_string(),
-                    body: armor(&[], &message),
+                    body: armor(&[], &message, certificate.container()),
                 };
                 tx.store_answer(
                     &opened.maintainer,

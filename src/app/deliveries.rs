@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::texts::{Material, key_trouble};
 use super::{App, Refusal, certificate_of};
 use crate::domain::address::Address;
+use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, EmbargoId};
 use crate::domain::notice::{DeliveryState, MAX_ATTEMPTS, MAX_UNCERTAIN, NoticeKind, retry_at};
 use crate::mail::{
@@ -145,7 +146,8 @@ impl App {
             .await
     }
 
-    /// Makes the bodies that current notices need and that do not exist yet.
+    /// Makes the bodies that current notices need and that do not exist yet, for nearly all recipients; those in the
+    /// newer container are made when the first who reads it is told.
     pub async fn make_bodies(&self) -> Result<(), Refusal> {
         let now = self.clock.now();
         let lacking = self
@@ -167,10 +169,10 @@ impl App {
             self.store
                 .write(move |tx| {
                     let now = app.clock.now();
-                    app.notice_body(tx, &notice, now)?;
+                    app.notice_body(tx, &notice, Container::Seipdv1, now)?;
                     if let Some(number) = notice.revision.filter(|_| notice.kind.carries_revision()) {
                         for fix in tx.fixes_of(&notice.embargo, number)? {
-                            app.fix_body(tx, &notice.embargo, &fix, now)?;
+                            app.fix_body(tx, &notice.embargo, &fix, Container::Seipdv1, now)?;
                         }
                     }
                     Ok::<_, Refusal>(())
@@ -185,10 +187,11 @@ impl App {
         &self,
         tx: &mut Tx<'_>,
         notice: &Notice,
+        container: Container,
         now: DateTime<Utc>,
     ) -> Result<Body, Refusal> {
         let subject = BodySubject::Notice(notice.id.clone());
-        if let Some(body) = tx.body(&notice.embargo, &subject)? {
+        if let Some(body) = tx.body(&notice.embargo, &subject, container)? {
             return Ok(body);
         }
         let Some(embargo) = tx.embargo(&notice.embargo)? else { return Err(Refusal::NotFound) };
@@ -250,7 +253,7 @@ impl App {
             attachments: &attachments,
             boundary: Boundary::from_bytes(self.entropy.bytes()),
         });
-        self.seal(tx, &notice.embargo, &subject, &entity, now)
+        self.seal(tx, &notice.embargo, (&subject, container), &entity, now)
     }
 
     /// The body of a fix, made if need be: the mbox, byte for byte.
@@ -259,30 +262,32 @@ impl App {
         tx: &mut Tx<'_>,
         embargo: &EmbargoId,
         fix: &StoredFix,
+        container: Container,
         now: DateTime<Utc>,
     ) -> Result<Body, Refusal> {
         let subject = BodySubject::Fix(fix.id.clone());
-        if let Some(body) = tx.body(embargo, &subject)? {
+        if let Some(body) = tx.body(embargo, &subject, container)? {
             return Ok(body);
         }
         let bytes = tx.fix_bytes(embargo, &fix.id)?;
-        self.seal(tx, embargo, &subject, &bytes, now)
+        self.seal(tx, embargo, (&subject, container), &bytes, now)
     }
 
     fn seal(
         &self,
         tx: &mut Tx<'_>,
         embargo: &EmbargoId,
-        subject: &BodySubject,
+        (subject, container): (&BodySubject, Container),
         plaintext: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Body, Refusal> {
         let key = SessionKey::from_random(self.entropy.bytes());
         let server = self.server_key()?;
-        let content = seal_body(plaintext, &server, &key, now)
+        let content = seal_body(plaintext, &server, &key, container, now)
             .map_err(|_| Refusal::Unavailable("a message could not be encrypted".to_owned()))?;
         let body = Body {
             id: crate::domain::id::NoticeId::from_random(self.entropy.bytes()).to_string(),
+            container,
             content,
             session_key: key.as_bytes().to_vec().into(),
         };
@@ -358,7 +363,7 @@ impl App {
             self.tell_of_trouble(tx, &claimed, trouble, now)?;
             return Ok(None);
         }
-        let body = self.notice_body(tx, &notice, now)?;
+        let body = self.notice_body(tx, &notice, addressee.certificate.container(), now)?;
         let stored = (&addressee.certificate_id, addressee.version);
         let head = Self::head(tx, &body, &addressee.certificate, &addressee.acceptance, stored, now)?;
         let current =
@@ -382,7 +387,7 @@ impl App {
         };
         let known = armored.iter().position(|(id, _)| *id == body.id);
         let index = known.unwrap_or_else(|| {
-            armored.push((body.id.clone(), ArmoredBody::new(body.content)));
+            armored.push((body.id.clone(), ArmoredBody::new(body.content, body.container)));
             armored.len() - 1
         });
         let message = armored[index].1.message(&head);

@@ -66,7 +66,7 @@ pub fn recovery_file(
     let key = SessionKey::from_random(entropy.bytes());
     let message = encrypt_to(text.as_bytes(), person, &Acceptance::Strict, Some(server), &key, now)
         .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
-    Ok(armor(&[], &message))
+    Ok(armor(&[], &message, person.container()))
 }
 
 impl App {

@@ -143,8 +143,11 @@ impl App {
 
 /// A stored certificate as `openpgp` takes it.
 pub(crate) fn certificate_of(stored: &StoredCertificate) -> Result<(Certificate, Acceptance), StoreError> {
-    let certificate = Certificate::parse(&stored.bytes)
+    let mut certificate = Certificate::parse(&stored.bytes)
         .map_err(|_| StoreError::Corrupt { table: "certificates", id: stored.id.to_string() })?;
+    if stored.seipdv1_only {
+        certificate = certificate.seipdv1_only();
+    }
     let acceptance = match stored.sha1_until {
         Some(until) => Acceptance::Sha1Bindings { until },
         None => Acceptance::Strict,

@@ -265,7 +265,7 @@ pub(super) fn to_bearer(
     let message =
         encrypt_to(plaintext, &bearer.certificate, &bearer.acceptance, Some(&server), &session_key, now)
             .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
-    Ok(armor(&[], &message))
+    Ok(armor(&[], &message, bearer.certificate.container()))
 }
 
 impl App {

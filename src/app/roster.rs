@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::Refusal;
 use crate::clock::Clock;
 use crate::domain::address::Address;
+use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, ContactId, MaintainerId, PackagerId, ProjectId};
 use crate::domain::policy::Policy;
 use crate::entropy::Entropy;
@@ -35,6 +36,8 @@ pub struct NewPackager<'a> {
     pub certificate: &'a [u8],
     /// Until when SHA-1 self-signatures are tolerated, if they are.
     pub sha1_until: Option<DateTime<Utc>>,
+    /// Whether its programs read nothing newer than RFC 4880, whatever the certificate says.
+    pub seipdv1_only: bool,
     /// The projects it is approved for.
     pub projects: &'a [String],
 }
@@ -142,6 +145,9 @@ impl Operator<'_> {
             }
             check(&certificate, new.sha1_until, now)?;
             let stored = self.put_certificate(tx, &certificate, new.sha1_until, now)?;
+            if new.seipdv1_only {
+                tx.set_seipdv1_only(&stored, true, now)?;
+            }
             let packager = match known {
                 Some(packager) => packager,
                 None => {
@@ -187,6 +193,22 @@ impl Operator<'_> {
                 return Ok(None);
             }
             approve(tx, &packager, &projects, now).map(Some)
+        })
+    }
+
+    /// Sets whether the contact at `address` gets everything in the container of RFC 4880, or in the one that goes
+    /// with its certificate; returns the one it gets from now on.
+    pub fn set_seipdv1_only(&self, address: &str, only: bool) -> Result<Container, Refusal> {
+        let now = self.clock.now();
+        self.store.write_now(|tx| {
+            let contact = tx.contacts()?.into_iter().find(|contact| contact.address == address);
+            let contact = contact.ok_or_else(|| {
+                Refusal::invalid("contact", "no contact has this address; embargod packager list shows them")
+            })?;
+            tx.set_seipdv1_only(&contact.certificate, only, now)?;
+            tx.audit(operator(now, "container set", contact.id.as_str()));
+            let stored = tx.certificate(&contact.certificate)?;
+            Ok(super::certificate_of(&stored)?.0.container())
         })
     }
 

@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::scope::{Scope, granted};
 use super::{Actor, App, Refusal, certificate_of};
+use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, TokenId};
 use crate::openpgp::{
-    Acceptance, Certificate, Challenge, Expected, Inspection, SessionKey, Verdict, encrypt_to, make_head,
-    packets,
+    Acceptance, Certificate, Challenge, Expected, Inspection, SessionKey, Verdict, encrypt_to, packets,
 };
 use crate::store::{AuditEntry, NewToken, StoreError, TokenKind, TokenOwner, Tx};
 
@@ -168,14 +168,9 @@ fn opens_only_with_live_keys(
     acceptance: &Acceptance,
     now: DateTime<Utc>,
 ) -> bool {
-    let recipients = |certificate: &Certificate, acceptance: &Acceptance| -> Option<Vec<String>> {
-        // The key stands for none: only who would be able to open it is asked.
-        let head = make_head(&SessionKey::from_random([0; 32]), certificate, acceptance, now).ok()?;
-        Some(packets(&head).session_keys.into_iter().filter_map(|packet| packet.recipient).collect())
-    };
     let lenient = Acceptance::Sha1Bindings { until: now + CHALLENGE_LIVES };
-    match (recipients(posted, &lenient), recipients(merged, acceptance)) {
-        (Some(asked), Some(live)) => asked.iter().all(|key| live.contains(key)),
+    match (posted.recipients(&lenient, now), merged.recipients(acceptance, now)) {
+        (Ok(asked), Ok(live)) => asked.iter().all(|key| live.contains(key)),
         _ => false,
     }
 }
@@ -268,7 +263,8 @@ pub(super) struct Bearer {
 
 /// The armored form of a challenge, for whoever decrypts by hand.
 pub fn armored(message: &[u8]) -> Vec<u8> {
-    crate::openpgp::armor(&[], message)
+    let is_new = packets(message).containers.contains(&2);
+    crate::openpgp::armor(&[], message, if is_new { Container::Seipdv2 } else { Container::Seipdv1 })
 }
 
 fn hash(bytes: &[u8]) -> Vec<u8> {

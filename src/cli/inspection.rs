@@ -138,12 +138,13 @@ impl Report {
             };
             item(word, &format!("{} [{}]", finding.problem, finding.code));
             if let (Weight::Warning, Some(cure)) = (finding.weight, &finding.cure) {
-                lines(&mut item, "cure", &cure.gpg);
+                let of_either = if cure.gpg.is_empty() { &cure.sq } else { &cure.gpg };
+                lines(&mut item, "cure", of_either);
             }
         }
         if let Some(cure) = &self.cure {
             lines(&mut item, "cure", &cure.gpg);
-            lines(&mut item, "or", &cure.sq);
+            lines(&mut item, if cure.gpg.is_empty() { "cure" } else { "or" }, &cure.sq);
         }
         if self
             .findings

@@ -7,6 +7,7 @@ pub mod advisory;
 pub mod branch;
 pub mod calendar;
 pub mod case;
+pub mod container;
 pub mod dates;
 pub mod embargo;
 pub mod fix;

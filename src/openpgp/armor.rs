@@ -3,15 +3,20 @@
 //! Base 64 turns three bytes into four characters, so the text of a shared body depends on its head's
 //! length only by the remainder of that length by three. [`ArmoredBody`] keeps the three possible texts, each made
 //! when first needed. Where head and body meet there is one shorter line.
+//!
+//! What RFC 9580 brought (containers of version 2, certificates of version 6) carries no checksum line, by its
+//! section 6.1; everything else does, because `GnuPG` 2.2 misreads armor without one.
 
 use std::sync::{Arc, OnceLock};
 
 use base64_simd::{Out, STANDARD};
 
 use super::crc24::{self, SharedEnd};
+use crate::domain::container::Container;
 
 const LINE_BYTES: usize = 48;
 const BEGIN_MESSAGE: &[u8] = b"-----BEGIN PGP MESSAGE-----\r\n\r\n";
+const END_MESSAGE: &[u8] = b"-----END PGP MESSAGE-----\r\n";
 
 fn encode(bytes: &[u8], line_end: &[u8], text: &mut Vec<u8>) {
     text.reserve(bytes.len().div_ceil(3) * 4 + bytes.len().div_ceil(LINE_BYTES) * line_end.len());
@@ -25,10 +30,18 @@ fn encode(bytes: &[u8], line_end: &[u8], text: &mut Vec<u8>) {
 
 /// A block such as `PUBLIC KEY BLOCK` or `SIGNATURE`, with plain line ends.
 pub(super) fn armored(kind: &str, bytes: &[u8]) -> String {
+    block(kind, bytes, &format!("={}\n", STANDARD.encode_to_string(crc24::of(bytes))))
+}
+
+/// The same without a checksum line.
+pub(super) fn armored_unsummed(kind: &str, bytes: &[u8]) -> String {
+    block(kind, bytes, "")
+}
+
+fn block(kind: &str, bytes: &[u8], checksum: &str) -> String {
     let mut text = format!("-----BEGIN PGP {kind}-----\n\n").into_bytes();
     encode(bytes, b"\n", &mut text);
-    let checksum = STANDARD.encode_to_string(crc24::of(bytes));
-    text.extend_from_slice(format!("={checksum}\n-----END PGP {kind}-----\n").as_bytes());
+    text.extend_from_slice(format!("{checksum}-----END PGP {kind}-----\n").as_bytes());
     String::from_utf8(text).expect("base 64 is ASCII")
 }
 
@@ -40,8 +53,8 @@ pub fn armor_signature(signature: &[u8]) -> String {
 /// The text of the message made of `head` and `body`, with CRLF line ends.
 ///
 /// The same bytes as by [`ArmoredBody::message`], for who sends it once.
-pub fn armor(head: &[u8], body: &[u8]) -> Vec<u8> {
-    ArmoredBody::new(body).message(head).to_vec()
+pub fn armor(head: &[u8], body: &[u8], container: Container) -> Vec<u8> {
+    ArmoredBody::new(body, container).message(head).to_vec()
 }
 
 /// How many bytes of the body are written with the head, so that the rest begins on a group of its own.
@@ -58,6 +71,7 @@ pub struct ArmoredBody {
 #[derive(Debug)]
 struct Shared {
     body: Arc<[u8]>,
+    container: Container,
     tails: [OnceLock<Arc<[u8]>>; 3],
     checksum: OnceLock<SharedEnd>,
 }
@@ -97,8 +111,9 @@ impl ArmoredMessage {
 
 impl ArmoredBody {
     /// Takes a body as made by [`super::seal_body`].
-    pub fn new(body: impl Into<Arc<[u8]>>) -> Self {
-        let shared = Shared { body: body.into(), tails: Default::default(), checksum: OnceLock::new() };
+    pub fn new(body: impl Into<Arc<[u8]>>, container: Container) -> Self {
+        let shared =
+            Shared { body: body.into(), container, tails: Default::default(), checksum: OnceLock::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -118,9 +133,13 @@ impl ArmoredBody {
         });
         let mut front = BEGIN_MESSAGE.to_vec();
         encode(&[head, &body[..skip]].concat(), b"\r\n", &mut front);
-        let checksum = self.shared.checksum.get_or_init(|| SharedEnd::of(body)).after(head);
-        let end = format!("={}\r\n-----END PGP MESSAGE-----\r\n", STANDARD.encode_to_string(checksum));
-        ArmoredMessage { front, tail: Arc::clone(tail), end: end.into_bytes() }
+        let mut end = Vec::new();
+        if self.shared.container == Container::Seipdv1 {
+            let checksum = self.shared.checksum.get_or_init(|| SharedEnd::of(body)).after(head);
+            end.extend_from_slice(format!("={}\r\n", STANDARD.encode_to_string(checksum)).as_bytes());
+        }
+        end.extend_from_slice(END_MESSAGE);
+        ArmoredMessage { front, tail: Arc::clone(tail), end }
     }
 }
 
@@ -147,9 +166,13 @@ mod tests {
                 if head.is_empty() && body.is_empty() {
                     continue;
                 }
-                let text = armor(&head, &body);
-                assert_eq!(dearmored(&text), [head.clone(), body.clone()].concat());
-                assert_eq!(ArmoredBody::new(body).message(&head).to_vec(), text);
+                for container in [Container::Seipdv1, Container::Seipdv2] {
+                    let text = armor(&head, &body, container);
+                    assert_eq!(dearmored(&text), [head.clone(), body.clone()].concat());
+                    assert_eq!(ArmoredBody::new(&body[..], container).message(&head).to_vec(), text);
+                    let last_but_one = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').nth(1).unwrap();
+                    assert_eq!(last_but_one.starts_with(b"="), container == Container::Seipdv1);
+                }
             }
         }
     }
@@ -159,7 +182,7 @@ mod tests {
         fn lines_are_whole_groups_of_at_most_64_characters_and_end_in_crlf(
             head in prop::collection::vec(any::<u8>(), 90..900), body in prop::collection::vec(any::<u8>(), 500..3000)
         ) {
-            let shared = ArmoredBody::new(body);
+            let shared = ArmoredBody::new(body, Container::Seipdv1);
             let message = shared.message(&head);
             let text = String::from_utf8(message.to_vec()).unwrap();
             prop_assert_eq!(message.len(), text.len());
@@ -178,7 +201,7 @@ mod tests {
 
     #[test]
     fn heads_of_one_alignment_share_their_tail() {
-        let shared = ArmoredBody::new(vec![7; 5000]);
+        let shared = ArmoredBody::new(vec![7; 5000], Container::Seipdv1);
         let one = shared.message(&[1; 96]).tail;
         assert!(Arc::ptr_eq(&one, &shared.clone().message(&[2; 192]).tail));
         assert!(!Arc::ptr_eq(&one, &shared.message(&[2; 97]).tail));

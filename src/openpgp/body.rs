@@ -1,7 +1,7 @@
 //! The shared part of a message: compressed, signed, encrypted once under a session key of its own.
 //!
-//! The container is version 1 with AES-256, which every program in use can read. The signature carries no
-//! list of recipients: it is shared, and would tell each of them who the others are.
+//! The cipher is AES-256; the container is chosen by who reads it, since one session key serves one container.
+//! The signature carries no list of recipients: it is shared, and would tell each of them who the others are.
 
 use std::io::Write as _;
 use std::time::SystemTime;
@@ -9,11 +9,12 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use openpgp::packet::signature::SignatureBuilder;
 use openpgp::serialize::stream::{Compressor, Encryptor, LiteralWriter, Message, Signer};
-use openpgp::types::{CompressionAlgorithm, HashAlgorithm, SignatureType, SymmetricAlgorithm};
+use openpgp::types::{AEADAlgorithm, CompressionAlgorithm, HashAlgorithm, SignatureType, SymmetricAlgorithm};
 use sequoia_openpgp as openpgp;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::server_key::ServerKey;
+use crate::domain::container::Container;
 
 /// The key of one body: 32 random bytes, wiped from memory when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -57,9 +58,10 @@ pub fn seal_body(
     plaintext: &[u8],
     signer: &ServerKey,
     key: &SessionKey,
+    container: Container,
     now: DateTime<Utc>,
 ) -> Result<Vec<u8>, SealError> {
-    seal(plaintext, Some(signer.signing_pair()?), key, now)
+    seal(plaintext, Some(signer.signing_pair()?), key, container, now)
 }
 
 /// As [`seal_body`], by any signer or none.
@@ -67,22 +69,28 @@ pub(super) fn seal(
     plaintext: &[u8],
     signer: Option<openpgp::crypto::KeyPair>,
     key: &SessionKey,
+    container: Container,
     now: DateTime<Utc>,
 ) -> Result<Vec<u8>, SealError> {
-    write_sealed(plaintext, signer, key, now).map_err(SealError::library)
+    write_sealed(plaintext, signer, key, container, now).map_err(SealError::library)
 }
 
 fn write_sealed(
     plaintext: &[u8],
     signer: Option<openpgp::crypto::KeyPair>,
     key: &SessionKey,
+    container: Container,
     now: DateTime<Utc>,
 ) -> openpgp::Result<Vec<u8>> {
     // A patch shrinks to about a quarter.
     let mut body = Vec::with_capacity(plaintext.len() / 3 + 1024);
     let message = Message::new(&mut body);
-    let message =
-        Encryptor::with_session_key(message, SymmetricAlgorithm::AES256, key.to_library())?.build()?;
+    let mut encryptor = Encryptor::with_session_key(message, SymmetricAlgorithm::AES256, key.to_library())?;
+    if container == Container::Seipdv2 {
+        // The one mode that every program of RFC 9580 must read.
+        encryptor = encryptor.aead_algo(AEADAlgorithm::OCB);
+    }
+    let message = encryptor.build()?;
     let mut message = Compressor::new(message).algo(CompressionAlgorithm::Zip).build()?;
     if let Some(pair) = signer {
         message = Signer::with_template(message, pair, SignatureBuilder::new(SignatureType::Binary))?

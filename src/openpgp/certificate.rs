@@ -16,14 +16,18 @@ use sequoia_openpgp as openpgp;
 use super::acceptance::Acceptance;
 use super::certificate_error::CertificateError;
 use super::certificate_parse::{self, MAX_CERTIFICATE_BYTES};
+use super::head::MAX_HEAD_PACKETS;
 use super::trouble::{Trouble, TroubleKind, Unusable};
 use super::{algorithm, armor, diagnosis};
+use crate::domain::container::Container;
 
-/// Exactly one public certificate of version 4. Cheap to clone.
+/// Exactly one public certificate of version 4 or 6. Cheap to clone.
 #[derive(Clone)]
 pub struct Certificate {
     cert: Arc<Cert>,
     bytes: Arc<[u8]>,
+    /// Its holder's programs read less than it says.
+    seipdv1_only: bool,
 }
 
 impl Certificate {
@@ -49,7 +53,7 @@ impl Certificate {
         if bytes.len() > MAX_CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge { bytes: bytes.len(), limit: MAX_CERTIFICATE_BYTES });
         }
-        Ok(Self { cert: Arc::new(cert), bytes: bytes.into() })
+        Ok(Self { cert: Arc::new(cert), bytes: bytes.into(), seipdv1_only: false })
     }
 
     /// The public part of a certificate made here.
@@ -61,7 +65,27 @@ impl Certificate {
         &self.cert
     }
 
-    /// The fingerprint of the primary key: 40 upper-case hex digits.
+    /// The same, for a holder whose programs read nothing newer than RFC 4880, whatever the certificate says.
+    #[must_use]
+    pub fn seipdv1_only(self) -> Self {
+        Self { seipdv1_only: true, ..self }
+    }
+
+    /// In which container its holder gets messages. Certificates of version 4 get the old one, even where they
+    /// advertise the new one: some of the programs that write this advertisement share their keys with gpg 2.2,
+    /// which cannot read it.
+    pub fn container(&self) -> Container {
+        let primary = self.cert.primary_key();
+        let features = newest(primary.self_signatures()).and_then(|signature| signature.features());
+        let reads_seipdv2 = features.is_none_or(|features| features.supports_seipdv2());
+        if primary.key().version() == 6 && reads_seipdv2 && !self.seipdv1_only {
+            Container::Seipdv2
+        } else {
+            Container::Seipdv1
+        }
+    }
+
+    /// The fingerprint of the primary key: 40 upper-case hex digits, 64 in version 6.
     pub fn fingerprint(&self) -> String {
         self.cert.fingerprint().to_hex()
     }
@@ -106,7 +130,10 @@ impl Certificate {
 
     /// The text form, as `gpg --armor --export` prints it.
     pub fn to_armored(&self) -> String {
-        armor::armored("PUBLIC KEY BLOCK", &self.bytes)
+        match self.cert.primary_key().key().version() {
+            6 => armor::armored_unsummed("PUBLIC KEY BLOCK", &self.bytes),
+            _ => armor::armored("PUBLIC KEY BLOCK", &self.bytes),
+        }
     }
 
     /// All that is known of the certificate from both copies: extensions and revocations alike.
@@ -117,10 +144,11 @@ impl Certificate {
                 found: other.fingerprint(),
             });
         }
+        let seipdv1_only = self.seipdv1_only || other.seipdv1_only;
         let merged = Arc::unwrap_or_clone(self.cert)
             .merge_public(Arc::unwrap_or_clone(other.cert))
             .map_err(|_| CertificateError::Damaged)?;
-        Self::from_verified(certificate_parse::verified(&merged)?)
+        Ok(Self { seipdv1_only, ..Self::from_verified(certificate_parse::verified(&merged)?)? })
     }
 
     /// The certificate with its owner's revocation applied: the bytes that `gpg --gen-revoke` prints, armored or
@@ -139,10 +167,11 @@ impl Certificate {
         if revocations.is_empty() {
             return Err(CertificateError::NoRevocation { fingerprint });
         }
+        let seipdv1_only = self.seipdv1_only;
         let (revoked, _) = Arc::unwrap_or_clone(self.cert)
             .insert_packets(revocations)
             .map_err(|_| CertificateError::Damaged)?;
-        Self::from_verified(certificate_parse::verified(&revoked)?)
+        Ok(Self { seipdv1_only, ..Self::from_verified(certificate_parse::verified(&revoked)?)? })
     }
 
     /// The algorithm of the newest encryption key, such as `Cv25519`, `RSA 3072` or `P-256`; of the primary
@@ -178,6 +207,12 @@ impl Certificate {
         newest(primary.self_signatures().chain(self.primary_signatures(true)))
             .and_then(|signature| signature.key_expiration_time(primary.key()))
             .map(DateTime::from)
+    }
+
+    /// The fingerprints of the keys that a head for it would be made for.
+    pub fn recipients(&self, acceptance: &Acceptance, now: DateTime<Utc>) -> Result<Vec<String>, Unusable> {
+        let keys = diagnosis::encryption_keys(&self.cert, *acceptance, now)?;
+        Ok(keys.iter().take(MAX_HEAD_PACKETS).map(|usable| usable.key.fingerprint().to_hex()).collect())
     }
 
     /// Whether mail can be encrypted to it at `now`.

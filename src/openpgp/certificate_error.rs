@@ -131,7 +131,7 @@ impl CertificateError {
             }
             Self::Damaged => "the certificate is damaged: its packets cannot be read".to_owned(),
             Self::UnsupportedVersion { version } => {
-                format!("the certificate is of OpenPGP version {version}; version 4 is needed for now")
+                format!("the certificate is of OpenPGP version {version}; versions 4 and 6 are read")
             }
             Self::UnsupportedAlgorithm { fingerprint, algorithm } => format!(
                 "the primary key of certificate {fingerprint} is {algorithm}, which this server cannot verify"

@@ -23,6 +23,8 @@ use super::foreign;
 /// The most bytes a certificate may have, armored or binary.
 pub const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
 
+/// Of what versions a certificate may be: RFC 4880's and RFC 9580's.
+const VERSIONS: [u8; 2] = [4, 6];
 const MAX_USER_IDS: usize = 64;
 const MAX_SUBKEYS: usize = 50;
 const MAX_SELF_SIGNATURES: usize = 400;
@@ -182,6 +184,7 @@ fn start(bytes: &[u8]) -> Result<PacketParserResult<'_>, CertificateError> {
 struct Collector {
     packets: Vec<Packet>,
     primary: Option<KeyHandle>,
+    version: u8,
     user_ids: usize,
     subkeys: usize,
     signatures: usize,
@@ -194,7 +197,11 @@ struct Collector {
 fn own_packets(bytes: &[u8]) -> Result<Collector, CertificateError> {
     let mut collector = Collector::default();
     let mut next = start(bytes)?;
-    while let PacketParserResult::Some(parser) = next {
+    while let PacketParserResult::Some(mut parser) = next {
+        if collector.primary.is_none() && matches!(parser.packet, Packet::Unknown(_)) {
+            // Its first byte is its version.
+            parser.buffer_unread_content().map_err(|_| CertificateError::Damaged)?;
+        }
         let known =
             collector.primary.is_some() || matches!(parser.packet.tag(), Tag::PublicKey | Tag::SecretKey);
         let (packet, rest) = parser
@@ -223,9 +230,10 @@ impl Collector {
                 if self.primary.is_some() {
                     return Err(CertificateError::SeveralCertificates { fingerprints: Vec::new() });
                 }
-                if key.version() != 4 {
+                if !VERSIONS.contains(&key.version()) {
                     return Err(CertificateError::UnsupportedVersion { version: key.version() });
                 }
+                self.version = key.version();
                 self.primary = Some(key.fingerprint().into());
             }
             Packet::Unknown(unknown) if unknown.tag() == Tag::PublicKey => {
@@ -237,7 +245,7 @@ impl Collector {
                 self.user_ids += 1;
             }
             Packet::PublicSubkey(subkey) => {
-                self.skipping = subkey.version() != 4;
+                self.skipping = subkey.version() != self.version;
                 self.subkeys += 1;
             }
             Packet::Signature(signature) if self.is_own(signature) => {
@@ -293,7 +301,8 @@ impl Collector {
 
 fn unknown_primary(unknown: &packet::Unknown) -> CertificateError {
     match unknown.body().first() {
-        Some(4) | None => CertificateError::Damaged,
+        None => CertificateError::Damaged,
+        Some(version) if VERSIONS.contains(version) => CertificateError::Damaged,
         Some(version) => CertificateError::UnsupportedVersion { version: *version },
     }
 }

@@ -14,6 +14,7 @@ use super::{
     Acceptance, Certificate, CommandError, MAX_COMMAND_BYTES, Person, ServerKey, SignedRequest, encrypt_to,
     make_head, open_command,
 };
+use crate::domain::container::Container;
 
 const TEXT: &[u8] = b"PUT https://embargo.requests.example/api/v1/embargoes/b7k2-9fq1/schedule\n\
     Idempotency-Key: 3f0a77f6c1d94f0e\nExpires: 2026-06-01T09:10:00Z\nContent-Type: application/json\n\n{}\0\n\n";
@@ -63,7 +64,7 @@ fn a_command_by_a_registered_person_opens_and_says_who_signed() {
     let opened = open_command(&message, &server, &candidates, now()).unwrap();
     assert_eq!((opened.text.as_slice(), opened.signer), (TEXT, 1));
     assert_eq!(opened.fingerprint, maintainer.certificate().fingerprint());
-    let text = super::armor(&message, &[]);
+    let text = super::armor(&message, &[], Container::Seipdv1);
     assert_eq!(open_command(&text, &server, &candidates, now()), Ok(opened));
     // A clock that is a little ahead is not punished.
     let ahead = now() + chrono::Duration::minutes(3);

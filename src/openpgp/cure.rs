@@ -7,10 +7,13 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// How many hex digits a fingerprint of version 6 has.
+const V6_DIGITS: usize = 64;
+
 /// Lines to be typed in their order with one program or the other; the last one prints the certificate to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Cure {
-    /// With gpg 2.2 or later.
+    /// With gpg 2.2 or later; none for a certificate of version 6, which gpg cannot read.
     pub gpg: Vec<String>,
     /// With Sequoia's sq 1.0 or later.
     pub sq: Vec<String>,
@@ -21,10 +24,20 @@ impl Cure {
         Self { gpg: vec![gpg], sq: vec![sq] }
     }
 
+    /// For a certificate that exists: gpg reads no fingerprint of version 6, and no certificate either.
+    fn of(fingerprint: &str, gpg: String, sq: String) -> Self {
+        let mut cure = Self::new(gpg, sq);
+        if fingerprint.len() == V6_DIGITS {
+            cure.gpg.clear();
+        }
+        cure
+    }
+
     /// Lets the whole certificate live for two more years. Signs its user ids again, so SHA-1 signatures
     /// are replaced too.
     pub(super) fn extend(fingerprint: &str) -> Self {
-        Self::new(
+        Self::of(
+            fingerprint,
             format!("gpg --cert-digest-algo SHA512 --quick-set-expire {fingerprint} 2y"),
             format!("sq key expire --cert={fingerprint} --expiration=2y"),
         )
@@ -32,7 +45,8 @@ impl Cure {
 
     /// Lets a subkey live for two more years; binds it anew, so a SHA-1 signature is replaced too.
     pub(super) fn extend_subkey(fingerprint: &str, subkey: &str) -> Self {
-        Self::new(
+        Self::of(
+            fingerprint,
             // The short form '*' stands for the subkeys that have not expired yet, so this one is named.
             format!("gpg --cert-digest-algo SHA512 --quick-set-expire {fingerprint} 2y {subkey}"),
             format!("sq key subkey expire --cert={fingerprint} --key={subkey} --expiration=2y"),
@@ -41,7 +55,8 @@ impl Cure {
 
     /// Adds an encryption subkey that every program reads.
     pub(super) fn add_subkey(fingerprint: &str) -> Self {
-        Self::new(
+        Self::of(
+            fingerprint,
             format!("gpg --quick-add-key {fingerprint} cv25519 encr 2y"),
             format!(
                 "sq key subkey add --cert={fingerprint} --can-encrypt=universal --cipher-suite=cv25519 --expiration=2y"
@@ -52,7 +67,8 @@ impl Cure {
     /// Adds a user id with an address.
     pub(super) fn add_user_id(fingerprint: &str, address: Option<&str>) -> Self {
         let address = shell_safe(address);
-        Self::new(
+        Self::of(
+            fingerprint,
             format!("gpg --quick-add-uid {fingerprint} {address}"),
             format!("sq key userid add --cert={fingerprint} --email={address}"),
         )
@@ -76,7 +92,8 @@ impl Cure {
     /// Exports the certificate of this fingerprint, or else of this address.
     pub(super) fn export(fingerprint: Option<&str>, address: Option<&str>) -> Self {
         match fingerprint {
-            Some(fingerprint) => Self::new(
+            Some(fingerprint) => Self::of(
+                fingerprint,
                 format!("gpg --armor --export {fingerprint}"),
                 format!("sq cert export --cert={fingerprint}"),
             ),
@@ -103,7 +120,8 @@ impl Cure {
 
     /// Prints a revocation of the certificate.
     pub(super) fn revocation(fingerprint: &str) -> Self {
-        Self::new(
+        Self::of(
+            fingerprint,
             format!("gpg --armor --gen-revoke {fingerprint}"),
             format!("sq key revoke --cert={fingerprint} --reason=unspecified --message=revoked"),
         )
@@ -124,10 +142,11 @@ impl Cure {
     }
 }
 
-/// The commands of gpg in one line.
+/// The commands of gpg in one line, or those of sq where gpg has none.
 impl fmt::Display for Cure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.gpg.join(" && "))
+        let lines = if self.gpg.is_empty() { &self.sq } else { &self.gpg };
+        formatter.write_str(&lines.join(" && "))
     }
 }
 
@@ -152,6 +171,13 @@ mod tests {
         }
         let plain = Cure::start_anew(Some("security+key@debian.example"));
         assert_eq!(plain.gpg[1], "gpg --armor --export security+key@debian.example");
+    }
+
+    #[test]
+    fn for_a_certificate_of_version_6_nothing_is_printed_that_gpg_would_not_understand() {
+        let cure = Cure::extend(&"AB".repeat(32)).then(Cure::export(Some(&"AB".repeat(32)), None));
+        assert!(cure.gpg.is_empty());
+        assert!(cure.to_string().starts_with("sq key expire") && cure.to_string().contains("sq cert export"));
     }
 
     #[test]

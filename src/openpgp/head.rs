@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use openpgp::Packet;
 use openpgp::packet::PKESK;
-use openpgp::packet::pkesk::PKESK3;
+use openpgp::packet::pkesk::{PKESK3, PKESK6};
 use openpgp::serialize::MarshalInto as _;
 use openpgp::types::SymmetricAlgorithm;
 use sequoia_openpgp as openpgp;
@@ -16,13 +16,14 @@ use super::body::SessionKey;
 use super::certificate::Certificate;
 use super::diagnosis;
 use super::trouble::{TroubleKind, Unusable};
+use crate::domain::container::Container;
 
 /// The most session key packets in a head: the newest encryption keys of a certificate.
 pub const MAX_HEAD_PACKETS: usize = 4;
 
-/// Encrypts `key` to the live encryption keys of `to`, in packets of version 3.
+/// Encrypts `key` to the live encryption keys of `to`, in packets that go with [`Certificate::container`].
 ///
-/// The result goes in front of the body that was sealed with the same key.
+/// The result goes in front of the body that was sealed with the same key for the same container.
 pub fn make_head(
     key: &SessionKey,
     to: &Certificate,
@@ -36,8 +37,13 @@ pub fn make_head(
         .iter()
         .take(MAX_HEAD_PACKETS)
         .filter_map(|usable| {
-            let packet = PKESK3::for_recipient(SymmetricAlgorithm::AES256, &session_key, &usable.key).ok()?;
-            Packet::from(PKESK::from(packet)).to_vec().ok()
+            let packet = match to.container() {
+                Container::Seipdv1 => PKESK::from(
+                    PKESK3::for_recipient(SymmetricAlgorithm::AES256, &session_key, &usable.key).ok()?,
+                ),
+                Container::Seipdv2 => PKESK::from(PKESK6::for_recipient(&session_key, &usable.key).ok()?),
+            };
+            Packet::from(packet).to_vec().ok()
         })
         .collect();
     if packets.is_empty() {

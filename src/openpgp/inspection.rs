@@ -167,7 +167,7 @@ impl Inspection {
     /// is usable, or if nothing can be typed.
     pub fn cure(&self) -> Option<Cure> {
         let cure = self.refused().filter_map(|finding| finding.cure.clone()).reduce(Cure::then)?;
-        let is_whole = cure.gpg.last().is_some_and(|line| line.contains("--export"));
+        let is_whole = cure.sq.last().is_some_and(|line| line.starts_with("sq cert export"));
         match &self.certificate {
             Some(certificate) if !is_whole => {
                 Some(cure.then(Cure::export(Some(&certificate.fingerprint()), None)))

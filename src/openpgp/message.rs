@@ -23,6 +23,6 @@ pub fn encrypt_to(
     let mut message = make_head(session_key, to, acceptance, now)?;
     let not_sealed = |_| Unusable::from(to.trouble(TroubleKind::NotSealed));
     let pair = signer.map(ServerKey::signing_pair).transpose().map_err(not_sealed)?;
-    message.extend(body::seal(plaintext, pair, session_key, now).map_err(not_sealed)?);
+    message.extend(body::seal(plaintext, pair, session_key, to.container(), now).map_err(not_sealed)?);
     Ok(message)
 }

@@ -13,9 +13,10 @@ use sequoia_openpgp as openpgp;
 
 use super::testing::*;
 use super::{
-    Acceptance, ArmoredBody, Person, PersonError, ServerKey, Suite, armor, encrypt_to, make_head, packets,
-    seal_body, sign_detached, verify_detached,
+    Acceptance, ArmoredBody, Certificate, Person, PersonError, ServerKey, Suite, armor, encrypt_to,
+    make_head, open_command, packets, seal_body, sign_detached, verify_detached,
 };
+use crate::domain::container::Container;
 
 const PLAINTEXT: &[u8] = b"to the approved packagers of requests\r\nwith a line that ends in blanks  \r\n";
 
@@ -34,8 +35,8 @@ fn fifty_mixed_recipients_share_every_byte_after_their_heads_and_nobody_opens_an
     let people: Vec<_> =
         (0..50).map(|index| Person::generate(ADDRESS, suite(index), now() - DAY).unwrap()).collect();
     let key = session_key(7);
-    let body = seal_body(PLAINTEXT, &server, &key, now()).unwrap();
-    let shared = ArmoredBody::new(body.clone());
+    let body = seal_body(PLAINTEXT, &server, &key, Container::Seipdv1, now()).unwrap();
+    let shared = ArmoredBody::new(body.clone(), Container::Seipdv1);
     let mut messages = Vec::new();
     for person in &people {
         let head = make_head(&key, person.certificate(), &Acceptance::Strict, now()).unwrap();
@@ -44,7 +45,7 @@ fn fifty_mixed_recipients_share_every_byte_after_their_heads_and_nobody_opens_an
         assert_eq!(opened.plaintext, PLAINTEXT);
         assert!(opened.signature_good);
         let text = shared.message(&head).to_vec();
-        assert_eq!(text, armor(&head, &body));
+        assert_eq!(text, armor(&head, &body, Container::Seipdv1));
         assert_eq!(person.decrypt(&text, Some(server.certificate()), now()), Ok(opened));
 
         let summary = packets(&text);
@@ -69,7 +70,7 @@ fn fifty_mixed_recipients_share_every_byte_after_their_heads_and_nobody_opens_an
 fn a_hidden_recipient_is_tried_but_only_the_right_key_opens() {
     let (right, wrong) = (person(), person());
     let key = session_key(9);
-    let body = seal_body(PLAINTEXT, &server(), &key, now()).unwrap();
+    let body = seal_body(PLAINTEXT, &server(), &key, Container::Seipdv1, now()).unwrap();
     let subkey = right.certificate().cert().keys().subkeys().next().unwrap().key().clone();
     let mut packet = PKESK3::for_recipient(SymmetricAlgorithm::AES256, &key.to_library(), &subkey).unwrap();
     packet.set_recipient(None);
@@ -82,7 +83,7 @@ fn a_hidden_recipient_is_tried_but_only_the_right_key_opens() {
 #[test]
 fn a_head_opens_no_other_body() {
     let (server, person) = (server(), person());
-    let body = seal_body(PLAINTEXT, &server, &session_key(1), now()).unwrap();
+    let body = seal_body(PLAINTEXT, &server, &session_key(1), Container::Seipdv1, now()).unwrap();
     let head = make_head(&session_key(2), person.certificate(), &Acceptance::Strict, now()).unwrap();
     assert_eq!(person.decrypt(&[head, body].concat(), None, now()), Err(PersonError::DoesNotOpen));
 }
@@ -101,9 +102,50 @@ fn who_advertises_the_newer_container_still_gets_the_one_that_gpg_2_2_reads() {
 }
 
 #[test]
+fn a_version_6_certificate_gets_the_newer_container_unless_its_holder_reads_the_older_one_only() {
+    let server = server();
+    let modern = Person::generate(ADDRESS, Suite::V6, now() - DAY).unwrap();
+    assert_eq!(modern.certificate().fingerprint().len(), 64);
+    let text = modern.certificate().to_armored();
+    assert!(!text.contains("\n="), "no checksum line");
+    assert_eq!(Certificate::parse(text.as_bytes()).as_ref(), Ok(modern.certificate()));
+    let silent = builder().set_profile(Profile::RFC9580).unwrap().add_subkey(encrypting(), None, None);
+    let silent = Person::from_cert(generate(silent)).unwrap();
+    let limited = modern.certificate().clone().seipdv1_only();
+    let merged = limited.clone().merge(modern.certificate().clone()).unwrap();
+    for (to, person, versions) in [
+        (modern.certificate(), &modern, (2, 6)),
+        (&limited, &modern, (1, 3)),
+        (&merged, &modern, (1, 3)),
+        // Its features name the older container alone.
+        (silent.certificate(), &silent, (1, 3)),
+    ] {
+        let key = session_key(3);
+        let message = encrypt_to(PLAINTEXT, to, &Acceptance::Strict, Some(&server), &key, now()).unwrap();
+        let summary = packets(&message);
+        let [packet] = &summary.session_keys[..] else { panic!("{summary:?}") };
+        assert_eq!((summary.containers.as_slice(), packet.version), (&[versions.0][..], versions.1));
+        let opened = person.decrypt(&message, Some(server.certificate()), now()).unwrap();
+        assert_eq!((opened.plaintext.as_slice(), opened.signature_good), (PLAINTEXT, true));
+        let mut changed = message.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        assert_eq!(person.decrypt(&changed, None, now()), Err(PersonError::DoesNotOpen));
+    }
+}
+
+#[test]
+fn who_holds_a_version_6_key_can_give_commands_too() {
+    let (server, modern) = (server(), Person::generate(ADDRESS, Suite::V6, now() - DAY).unwrap());
+    let message = modern.sign_and_encrypt(PLAINTEXT, server.certificate(), &session_key(1), now()).unwrap();
+    assert_eq!(packets(&message).containers, [1], "the server's own key is of version 4");
+    let candidates = [(modern.certificate().clone(), Acceptance::Strict)];
+    assert_eq!(open_command(&message, &server, &candidates, now()).unwrap().text, PLAINTEXT);
+}
+
+#[test]
 fn a_body_is_compressed_and_shows_nothing_of_what_is_inside() {
     let patch = b"+    canary_in_every_line()\n".repeat(4000);
-    let body = seal_body(&patch, &server(), &session_key(1), now()).unwrap();
+    let body = seal_body(&patch, &server(), &session_key(1), Container::Seipdv1, now()).unwrap();
     assert!(body.len() < patch.len() / 20);
     assert!(!body.windows(6).any(|window| window == b"canary"));
 }

@@ -5,7 +5,8 @@
 //! * that a [`Certificate`] holds nothing but what its own owner signed, and no secret;
 //! * that nothing is encrypted to a certificate which [`Certificate::check`] would refuse;
 //! * that what is sent to v4 certificates can be read by programs that know only RFC 4880:
-//!   an encryption container of version 1 behind session key packets of version 3;
+//!   an encryption container of version 1 behind session key packets of version 3; v6 certificates get version 2
+//!   behind version 6;
 //! * that foreign input is capped before it is parsed, and that every rule is judged at the `now` of the caller.
 //!
 //! It knows no database, no mail, no embargo, and reads no clock. The OpenPGP library draws its own randomness for

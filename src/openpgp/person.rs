@@ -33,6 +33,8 @@ pub enum Suite {
     Rsa3072,
     /// NIST P-256, as found on smart cards.
     P256,
+    /// Ed25519 and X25519 in a certificate of version 6 (RFC 9580).
+    V6,
 }
 
 /// A person with a secret key.
@@ -69,16 +71,18 @@ pub enum PersonError {
 impl Person {
     /// A person with a new key that never expires: a primary key that signs, and a subkey that encrypts.
     pub fn generate(user_id: &str, suite: Suite, now: DateTime<Utc>) -> Result<Self, PersonError> {
-        let suite = match suite {
-            Suite::Cv25519 => CipherSuite::Cv25519,
-            Suite::Rsa3072 => CipherSuite::RSA3k,
-            Suite::P256 => CipherSuite::P256,
+        let classic = (Profile::RFC4880, Features::empty().set_seipdv1());
+        let (suite, (profile, features)) = match suite {
+            Suite::Cv25519 => (CipherSuite::Cv25519, classic),
+            Suite::Rsa3072 => (CipherSuite::RSA3k, classic),
+            Suite::P256 => (CipherSuite::P256, classic),
+            Suite::V6 => (CipherSuite::Cv25519, (Profile::RFC9580, Features::sequoia())),
         };
         let build = || {
             CertBuilder::new()
-                .set_profile(Profile::RFC4880)?
+                .set_profile(profile)?
                 .set_cipher_suite(suite)
-                .set_features(Features::empty().set_seipdv1())?
+                .set_features(features)?
                 .set_creation_time(SystemTime::from(now))
                 .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
                 .add_userid(user_id)
@@ -137,7 +141,7 @@ impl Person {
     ) -> Result<Vec<u8>, PersonError> {
         let mut message =
             make_head(session_key, to, &Acceptance::Strict, now).map_err(|_| PersonError::Recipient)?;
-        let body = body::seal(data, Some(self.signing_pair()?), session_key, now);
+        let body = body::seal(data, Some(self.signing_pair()?), session_key, to.container(), now);
         message.extend(body.map_err(|_| PersonError::Library)?);
         Ok(message)
     }

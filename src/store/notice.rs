@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::dialect::Db;
 use super::schema::{bodies, embargoes, heads, notices};
 use super::{StoreError, Tx, corrupt, dialect, instant, parsed};
+use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, EmbargoId, FixId, NoticeId};
 use crate::domain::notice::NoticeKind;
 use crate::vault::Place;
@@ -72,14 +73,13 @@ impl BodySubject {
 /// How long after its end an embargo is still told to who should have heard of it.
 const NEWS_LASTS: chrono::Duration = chrono::Duration::days(30);
 
-/// The only container so far: SEIPDv1, which every program reads.
-const CONTAINER: &str = "seipdv1";
-
 /// A stored body: the ciphertext, and the session key that heads are made from.
 #[derive(Clone)]
 pub struct Body {
     /// Its id.
     pub id: String,
+    /// What it is encrypted in.
+    pub container: Container,
     /// The ciphertext that all recipients share.
     pub content: Vec<u8>,
     /// The session key.
@@ -226,13 +226,18 @@ impl Tx<'_> {
         })
     }
 
-    /// The stored body of a subject, if it was made.
-    pub fn body(&mut self, embargo: &EmbargoId, subject: &BodySubject) -> Result<Option<Body>, StoreError> {
+    /// The stored body of a subject in one container, if it was made.
+    pub fn body(
+        &mut self,
+        embargo: &EmbargoId,
+        subject: &BodySubject,
+        container: Container,
+    ) -> Result<Option<Body>, StoreError> {
         let (kind, id) = subject.columns();
         let row = bodies::table
             .filter(bodies::subject_kind.eq(kind))
             .filter(bodies::subject_id.eq(id))
-            .filter(bodies::container.eq(CONTAINER))
+            .filter(bodies::container.eq(container.as_str()))
             .filter(bodies::embargo_id.eq(embargo.as_str()))
             .select((bodies::id, bodies::content, bodies::session_key_sealed))
             .first::<(String, Vec<u8>, Vec<u8>)>(self.db)
@@ -240,10 +245,10 @@ impl Tx<'_> {
         let Some((id, content, sealed)) = row else { return Ok(None) };
         let place = Place { table: "bodies", column: "session_key", row: &id };
         let session_key = self.open(embargo.as_str(), place, &sealed)?;
-        Ok(Some(Body { id, content, session_key }))
+        Ok(Some(Body { id, container, content, session_key }))
     }
 
-    /// Whether the body of a subject was made.
+    /// Whether a body of a subject was made, in any container.
     pub fn has_body(&mut self, subject: &BodySubject) -> Result<bool, StoreError> {
         let (kind, id) = subject.columns();
         let count = bodies::table
@@ -269,13 +274,13 @@ impl Tx<'_> {
             embargo_id: embargo.to_string(),
             subject_kind: kind.to_owned(),
             subject_id: id.to_owned(),
-            container: CONTAINER.to_owned(),
+            container: body.container.as_str().to_owned(),
             session_key_sealed: self.seal(embargo.as_str(), place, &body.session_key)?,
             content: body.content.clone(),
             created_at: now.timestamp_micros(),
         };
         dialect::insert_if_absent(self.db, &row)?;
-        self.body(embargo, subject)?.ok_or_else(|| corrupt("bodies", &body.id))
+        self.body(embargo, subject, body.container)?.ok_or_else(|| corrupt("bodies", &body.id))
     }
 
     /// The head of a body for one state of one certificate, if it was made.

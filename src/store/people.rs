@@ -72,6 +72,8 @@ pub struct StoredCertificate {
     pub version: i64,
     /// Until when SHA-1 self-signatures are tolerated, if they are.
     pub sha1_until: Option<DateTime<Utc>>,
+    /// Whether its holder's programs read nothing newer than RFC 4880, whatever the certificate says.
+    pub seipdv1_only: bool,
     /// Since when nothing may be encrypted to it any more, if so.
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -84,7 +86,7 @@ struct Person {
 
 type MaintainerRow = (String, String, Vec<u8>);
 
-type CertificateRow = (String, Vec<u8>, i64, Option<i64>, Option<i64>);
+type CertificateRow = (String, Vec<u8>, i64, Option<i64>, bool, Option<i64>);
 
 impl Tx<'_> {
     /// Stores a new project.
@@ -177,6 +179,7 @@ impl Tx<'_> {
                 certificates::content_sealed,
                 certificates::version,
                 certificates::sha1_until_at,
+                certificates::seipdv1_only,
                 certificates::revoked_at,
             ))
             .first::<CertificateRow>(self.db)?;
@@ -196,6 +199,7 @@ impl Tx<'_> {
                 certificates::content_sealed,
                 certificates::version,
                 certificates::sha1_until_at,
+                certificates::seipdv1_only,
                 certificates::revoked_at,
             ))
             .first::<CertificateRow>(self.db)
@@ -205,15 +209,33 @@ impl Tx<'_> {
     }
 
     fn opened_certificate(&mut self, row: CertificateRow) -> Result<StoredCertificate, StoreError> {
-        let (id, sealed, version, sha1_until, revoked_at) = row;
+        let (id, sealed, version, sha1_until, seipdv1_only, revoked_at) = row;
         let place = Place { table: "certificates", column: "content", row: &id };
         Ok(StoredCertificate {
             bytes: self.open(ROSTER, place, &sealed)?.to_vec(),
             version,
             sha1_until: optional_instant(sha1_until, "certificates", &id)?,
+            seipdv1_only,
             revoked_at: optional_instant(revoked_at, "certificates", &id)?,
             id: parsed(&id, "certificates", &id)?,
         })
+    }
+
+    /// Says whether a certificate's holder reads nothing newer than RFC 4880. Heads are made anew.
+    pub fn set_seipdv1_only(
+        &mut self,
+        id: &CertificateId,
+        only: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        diesel::update(certificates::table.find(id.as_str()))
+            .set((
+                certificates::seipdv1_only.eq(only),
+                certificates::version.eq(certificates::version + 1),
+                certificates::updated_at.eq(now.timestamp_micros()),
+            ))
+            .execute(self.db)?;
+        Ok(())
     }
 
     /// Stops all use of a certificate.

@@ -33,6 +33,7 @@ diesel::table! {
         content_sealed -> Binary,
         version -> BigInt,
         sha1_until_at -> Nullable<BigInt>,
+        seipdv1_only -> Bool,
         created_at -> BigInt,
         updated_at -> BigInt,
         revoked_at -> Nullable<BigInt>,

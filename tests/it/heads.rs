@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
+use embargod::domain::container::Container;
 use embargod::domain::id::EmbargoId;
 use embargod::entropy::Entropy;
 use embargod::openpgp::{Person, Suite, packets};
@@ -124,6 +125,68 @@ async fn fifty_messages_are_the_same_after_their_heads_and_each_opens_with_its_o
     server.finish().await;
 }
 
+/// The versions of the containers and of the session key packets of a message.
+type Versions = (Vec<u8>, BTreeSet<u8>);
+
+fn versions(message: &[u8]) -> Versions {
+    let summary = packets(message);
+    assert!(summary.others.is_empty(), "{summary:?}");
+    (summary.containers, summary.session_keys.iter().map(|packet| packet.version).collect())
+}
+
+#[tokio::test]
+async fn version_6_recipients_share_a_body_of_their_own_and_who_reads_less_gets_the_one_of_all_others() {
+    let server = TestServer::start().await;
+    let mut packagers: Vec<(Packager, Versions)> = Vec::new();
+    for number in 0..12 {
+        let slug = format!("packager-{number}");
+        let address = format!("security@{slug}.example");
+        let user_id = format!("{slug} <{address}>");
+        let suite = if number < 4 { Suite::Cv25519 } else { Suite::V6 };
+        let person = Person::generate(&user_id, suite, start() - days(30)).unwrap();
+        let packager = server.packager_who_is(&slug, &slug, &address, person).await;
+        let older_only = number >= 8;
+        if older_only {
+            server
+                .as_operator(move |operator| {
+                    assert_eq!(operator.set_seipdv1_only(&address, true).unwrap(), Container::Seipdv1);
+                })
+                .await;
+        }
+        let newer = suite == Suite::V6 && !older_only;
+        packagers.push((packager, if newer { (vec![2], [6].into()) } else { (vec![1], [3].into()) }));
+    }
+    let id = server.maintainer().announces().await;
+    assert_eq!(server.run_worker_until_idle().await.sent, packagers.len());
+
+    let mut shared = BTreeSet::new();
+    for (packager, expected) in &packagers {
+        let [mail] = <[_; 1]>::try_from(packager.mailbox(&server.sink)).unwrap();
+        assert!(mail.signature_good);
+        let message = dearmored(&mail.armored);
+        assert_eq!(versions(&message), *expected, "{}", packager.slug);
+        shared.insert((expected.clone(), message[length_of_head(&message)..].to_vec()));
+    }
+    assert_eq!(shared.len(), 2, "one body for each container");
+
+    // Over HTTP it is the same, and a change of mind counts at once.
+    let (packager, expected) = &packagers[11];
+    let token = packager.token().await;
+    let path = format!("/api/v1/embargoes/{id}/revisions/1/notice");
+    let before = server.client.get_as(&token, &path).await;
+    assert_eq!(versions(&dearmored(&before.body)), *expected);
+    let address = packager.address.clone();
+    server
+        .as_operator(move |operator| {
+            assert_eq!(operator.set_seipdv1_only(&address, false).unwrap(), Container::Seipdv2);
+        })
+        .await;
+    let after = server.client.get_as(&token, &path).await;
+    assert_eq!(versions(&dearmored(&after.body)), (vec![2], [6].into()));
+    assert!(!packager.fetches(&token, &path).await.is_empty());
+    server.finish().await;
+}
+
 #[tokio::test]
 async fn of_two_replicas_that_make_the_same_body_and_head_at_once_the_first_ones_are_kept_by_both() {
     let server = TestServer::start().await;
@@ -135,8 +198,13 @@ async fn of_two_replicas_that_make_the_same_body_and_head_at_once_the_first_ones
         .change(move |tx| {
             let [notice] = <[_; 1]>::try_from(tx.current_notices(now)?).unwrap();
             let subject = BodySubject::Notice(notice.id);
-            let first = tx.body(&id, &subject)?.unwrap();
-            let slower = Body { id: "slower".to_owned(), content: vec![1], session_key: vec![2; 32].into() };
+            let first = tx.body(&id, &subject, Container::Seipdv1)?.unwrap();
+            let slower = Body {
+                id: "slower".to_owned(),
+                container: Container::Seipdv1,
+                content: vec![1],
+                session_key: vec![2; 32].into(),
+            };
             let kept = tx.keep_body(&id, &subject, &slower, now)?;
             assert_eq!((&kept.id, &kept.content), (&first.id, &first.content));
             let contact = tx.contacts()?.remove(0);

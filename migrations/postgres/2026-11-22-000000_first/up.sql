@@ -28,6 +28,7 @@ CREATE TABLE certificates (
   content_sealed BYTEA NOT NULL,
   version BIGINT NOT NULL,
   sha1_until_at BIGINT,
+  seipdv1_only BOOLEAN NOT NULL DEFAULT FALSE,
   created_at BIGINT NOT NULL,
   updated_at BIGINT NOT NULL,
   revoked_at BIGINT

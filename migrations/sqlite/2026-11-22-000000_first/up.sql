@@ -28,6 +28,7 @@ CREATE TABLE certificates (
   content_sealed BLOB NOT NULL,
   version INTEGER NOT NULL,
   sha1_until_at INTEGER,
+  seipdv1_only INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   revoked_at INTEGER

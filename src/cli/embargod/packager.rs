@@ -12,9 +12,9 @@ use super::failure::Failure;
 use super::files;
 use super::invitation::Invitation;
 use super::screen::{self, item, say};
-use crate::app::Refusal;
 use crate::app::roster::{Added, NewPackager};
-use crate::openpgp::{Acceptance, Certificate};
+use crate::app::{Refusal, certificate_of};
+use crate::openpgp::Certificate;
 use crate::store::{AuditEntry, Contact, Project, Tx};
 
 /// Commands about packagers.
@@ -22,12 +22,33 @@ use crate::store::{AuditEntry, Contact, Project, Tx};
 pub(super) enum PackagerCommand {
     /// Adds a packager with one contact and approves it for projects.
     Add(AddArguments),
+    /// Says in which form a contact's programs read encrypted messages.
+    #[command(after_help = "Examples:\n  \
+        embargod packager container security@debian.example seipdv1\n      \
+        they hold a version 6 key, and a program of theirs reads nothing newer than RFC 4880\n  \
+        embargod packager container security@debian.example by-certificate\n\n\
+        Holders of version 4 keys get SEIPD version 1 in any case: every program reads it.")]
+    Container {
+        /// The contact's address.
+        contact: String,
+        /// The form.
+        form: Form,
+    },
     /// Lists contacts with their keys and projects.
     List {
         /// As JSON.
         #[arg(long)]
         json: bool,
     },
+}
+
+/// In which form messages are encrypted.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Form {
+    /// As goes with the certificate: SEIPD version 2 for version 6.
+    ByCertificate,
+    /// Always SEIPD version 1, the form of RFC 4880.
+    Seipdv1,
 }
 
 /// Arguments of `embargod packager add`.
@@ -60,6 +81,9 @@ pub(super) struct AddArguments {
     /// Who allowed it, and why.
     #[arg(long, value_name = "WHO_WHY", requires = "allow_sha1")]
     pub reason: Option<String>,
+    /// A program of theirs reads nothing newer than RFC 4880, though their key is of version 6.
+    #[arg(long, requires = "certificate")]
+    pub seipdv1_only: bool,
 }
 
 #[derive(Serialize)]
@@ -69,6 +93,7 @@ struct Listed {
     contact: String,
     fingerprint: String,
     algorithm: String,
+    container: &'static str,
     usable: bool,
     problem: Option<String>,
     expires_at: Option<String>,
@@ -84,6 +109,11 @@ pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode,
             Some(path) => add(&console, &arguments, &files::read(path)?)?,
             None => invite(&console, &arguments)?,
         },
+        PackagerCommand::Container { contact, form } => {
+            let only = matches!(form, Form::Seipdv1);
+            let container = console.operator().set_seipdv1_only(&contact, only)?;
+            item("ok", &format!("<{contact}> gets what is sent from now on as {container}"));
+        }
         PackagerCommand::List { json } => list(&console, json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -122,6 +152,7 @@ pub(super) fn add(console: &Console, arguments: &AddArguments, certificate: &[u8
         address: &arguments.contact,
         certificate,
         sha1_until,
+        seipdv1_only: arguments.seipdv1_only,
         projects: &arguments.projects,
     };
     if let Added::Approved(projects) = console.operator().add_packager(&new).map_err(ask_the_owner)? {
@@ -238,9 +269,7 @@ fn describe(
         }
     }
     let stored = tx.certificate(&contact.certificate)?;
-    let certificate =
-        Certificate::parse(&stored.bytes).map_err(|error| Refusal::invalid(error.code(), error))?;
-    let acceptance = stored.sha1_until.map_or(Acceptance::Strict, |until| Acceptance::Sha1Bindings { until });
+    let (certificate, acceptance) = certificate_of(&stored)?;
     let problem = match stored.revoked_at {
         Some(_) => Some("its use was stopped".to_owned()),
         None => certificate.check(&acceptance, now).err().map(|trouble| trouble.problem()),
@@ -252,6 +281,7 @@ fn describe(
         contact: contact.address.clone(),
         fingerprint: certificate.fingerprint(),
         algorithm: certificate.algorithm(),
+        container: certificate.container().as_str(),
         usable: problem.is_none(),
         problem,
         expires_at: certificate.expires_at(&acceptance, now).map(second),

@@ -32,6 +32,7 @@ impl Actor {
             Suite::Rsa3072 => "RSA 3072",
             Suite::P256 => "P-256",
             Suite::Cv25519 => "Cv25519",
+            Suite::V6 => "X25519",
         };
         // The key is as old as keys are.
         let made = now - Duration::days(30);

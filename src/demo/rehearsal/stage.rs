@@ -130,6 +130,7 @@ impl Stage {
                 address: &actor.address,
                 certificate: &certificate,
                 sha1_until: None,
+                seipdv1_only: false,
                 projects: &projects,
             };
             operator.add_packager(&new).map_err(Fault::because("a packager was added"))?;
@@ -227,6 +228,7 @@ fn add_visitor(operator: &Operator<'_>, bytes: &[u8], projects: &[String]) -> Re
         address: &address,
         certificate: bytes,
         sha1_until: None,
+        seipdv1_only: false,
         projects,
     };
     operator.add_packager(&new).map_err(Fault::because("the certificate of --to can be used"))?;

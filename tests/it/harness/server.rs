@@ -276,6 +276,7 @@ impl TestServer {
                 address: &address,
                 certificate: certificate.as_bytes(),
                 sha1_until: None,
+                seipdv1_only: false,
                 projects: &[PROJECT.to_owned()],
             };
             operator.add_packager(&new).unwrap();

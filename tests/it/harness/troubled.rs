@@ -478,14 +478,9 @@ impl Maker {
         ]
         .concat();
         let beginning = [&key[..], &name].concat();
-        let v6 = CertBuilder::new()
-            .set_profile(Profile::RFC9580)
-            .unwrap()
-            .add_userid(USER_ID)
-            .add_subkey(encrypting(), None, None)
-            .generate()
-            .unwrap()
-            .0;
+        let mut another_version = public(&cert);
+        // Behind the packet's first byte and its length.
+        assert_eq!(std::mem::replace(&mut another_version[2], 5), 4);
         let odd = |name: &str, bytes: Vec<u8>, code| Sent {
             name: name.to_owned(),
             bytes,
@@ -508,7 +503,38 @@ impl Maker {
                 [&beginning[..], &binding.repeat(4_000)].concat(),
                 "too-many-parts",
             ),
-            odd("version 6", public(&v6), "unsupported-version"),
+            odd("version 5", another_version, "unsupported-version"),
+        ]
+    }
+
+    /// Certificates of version 6, which gpg cannot mend.
+    fn of_version_6(&self) -> Vec<Sent> {
+        let builder = || self.builder().set_profile(Profile::RFC9580).unwrap();
+        let life = |days: u32| Some(DAY * days);
+        let sent = |name: &str, builder: CertBuilder, code| {
+            self.sent(name, &builder.generate().unwrap().0, code, Verdict::Unusable, false)
+        };
+        let whole = builder().add_subkey(encrypting(), None, None).generate().unwrap().0;
+        let retired = ReasonForRevocation::KeyRetired;
+        vec![
+            sent("no subkey in version 6", builder(), "no-encryption-key"),
+            sent(
+                "an expired subkey in version 6",
+                builder().add_subkey(encrypting(), life(10), None),
+                "encryption-key-expired",
+            ),
+            sent(
+                "expired in version 6",
+                builder().set_validity_period(life(10)).add_subkey(encrypting(), None, None),
+                "expired",
+            ),
+            self.sent(
+                "revoked in version 6",
+                &self.revoked(&whole, retired),
+                "revoked",
+                Verdict::Unusable,
+                false,
+            ),
         ]
     }
 }
@@ -532,5 +558,6 @@ pub fn everything(now: DateTime<Utc>) -> Vec<Sent> {
     all.extend(makers[0].worth_a_word());
     all.extend(makers[0].other_things());
     all.extend(makers[0].odd_ones());
+    all.extend(makers[0].of_version_6());
     all
 }

@@ -72,6 +72,7 @@ impl Rehearsal {
             address: "security@debian.example",
             certificate: &debian.certificate().to_bytes(),
             sha1_until: None,
+            seipdv1_only: false,
             projects: &["requests".to_owned()],
         };
         Operator { store: &store, clock: &clock, entropy: &entropy }.add_packager(&packager).unwrap();
