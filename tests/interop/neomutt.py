@@ -1,8 +1,8 @@
-"""Opens the first message of a Maildir in neomutt, as a packager would, and asserts what the terminal shows.
+"""Opens the first message of a Maildir in neomutt, or mutt, as a packager would, and asserts what the terminal shows.
 
-Usage: neomutt.py MAILDIR SUBJECT TEXT ATTACHMENT
+Usage: neomutt.py MAILDIR SUBJECT TEXT ATTACHMENT [PROGRAM]
 
-neomutt runs in a pseudo-terminal that tmux draws. Every burst of output wakes this script, which then looks at the
+It runs in a pseudo-terminal that tmux draws. Every burst of output wakes this script, which then looks at the
 drawn screen; it ends when all that was asked for has been shown, or fails with the transcript. GNUPGHOME names the
 packager's keyring.
 """
@@ -72,19 +72,20 @@ class Terminal:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.output], [], [], left)[0]:
                 missing = [text for text in wanted if text not in shown]
-                sys.exit("neomutt never showed %r; the last screen:\n%s" % (missing, shown))
+                sys.exit("the terminal never showed %r; the last screen:\n%s" % (missing, shown))
             os.read(self.output, 65536)
 
     def close(self):
         subprocess.run(["tmux", "-S", self.socket, "kill-server"], check=False, capture_output=True)
 
 
-def main(maildir, subject, text, attachment):
+def main(maildir, subject, text, attachment, program="neomutt"):
     with tempfile.TemporaryDirectory() as directory:
         configuration = os.path.join(directory, "neomuttrc")
         with open(configuration, "w") as file:
             file.write(CONFIGURATION)
-        terminal = Terminal(directory, "neomutt -n -F '%s' -e 'set folder=%s' -R -f '%s'" % (configuration, maildir, maildir))
+        command = "%s -n -F '%s' -e 'set folder=%s' -R -f '%s'" % (program, configuration, maildir, maildir)
+        terminal = Terminal(directory, command)
         try:
             # Before the message is opened, the list shows the neutral outer subject and nothing of the inner one.
             listed = terminal.wait_for("[...]")
