@@ -12,7 +12,7 @@ use super::{Actor, App, Refusal, certificate_of};
 use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, TokenId};
 use crate::openpgp::{
-    Acceptance, Certificate, Challenge, Expected, Inspection, SessionKey, Verdict, encrypt_to, packets,
+    Acceptance, Certificate, Challenge, Expected, Inspection, SessionKey, Verdict, encrypt_to,
 };
 use crate::store::{AuditEntry, NewToken, StoreError, TokenKind, TokenOwner, Tx};
 
@@ -48,7 +48,10 @@ impl App {
                     (Verdict::Usable, Some(certificate)) => certificate.clone(),
                     _ => return Err(Refusal::Certificate(Box::new(inspection))),
                 };
-                let message = encrypt_to(text.as_bytes(), &certificate, &lenient, None, &session_key, now)
+                // In the container that everybody reads: what the holder's programs can read is known of
+                // who is registered alone, and must not show.
+                let reader = certificate.clone().seipdv1_only();
+                let message = encrypt_to(text.as_bytes(), &reader, &lenient, None, &session_key, now)
                     .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
                 Ok::<_, Refusal>((certificate, message))
             })
@@ -263,8 +266,7 @@ pub(super) struct Bearer {
 
 /// The armored form of a challenge, for whoever decrypts by hand.
 pub fn armored(message: &[u8]) -> Vec<u8> {
-    let is_new = packets(message).containers.contains(&2);
-    crate::openpgp::armor(&[], message, if is_new { Container::Seipdv2 } else { Container::Seipdv1 })
+    crate::openpgp::armor(&[], message, Container::Seipdv1)
 }
 
 fn hash(bytes: &[u8]) -> Vec<u8> {

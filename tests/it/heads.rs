@@ -171,6 +171,13 @@ async fn version_6_recipients_share_a_body_of_their_own_and_who_reads_less_gets_
 
     // Over HTTP it is the same, and a change of mind counts at once.
     let (packager, expected) = &packagers[11];
+    let certificate = packager.person.certificate().to_bytes();
+    let challenge = server.client.call("POST", "/api/v1/challenges", &[], Some(certificate)).await;
+    assert_eq!(
+        versions(&challenge.body),
+        (vec![1], [3].into()),
+        "a challenge can be read by all, registered or not"
+    );
     let token = packager.token().await;
     let path = format!("/api/v1/embargoes/{id}/revisions/1/notice");
     let before = server.client.get_as(&token, &path).await;
