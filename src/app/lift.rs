@@ -168,12 +168,12 @@ impl App {
         };
         signed(format!("{base}.json"), "application/json", json::advisory(&advisory))?;
         let version = advisory.fixed.first().map(String::as_str);
-        let entry = changelog::requests(
-            &advisory,
-            version,
-            now.with_timezone(&prepared.project.policy.zone).date_naive(),
-        );
-        signed(format!("{base}/changelog.md"), "text/markdown; charset=utf-8", entry.into_bytes())?;
+        let policy = &prepared.project.policy;
+        let style = policy.changelog_style();
+        let date = now.with_timezone(&policy.zone).date_naive();
+        let entry = changelog::entry(style, &advisory, version, date);
+        let path = format!("{base}/{}", advisory.changelog_file);
+        signed(path, changelog::media_type(style), entry.into_bytes())?;
         for (public, (_, bytes)) in advisory.fixes.iter().zip(&prepared.fixes) {
             signed(format!("{base}/{}", public.file), "application/mbox", bytes.clone())?;
         }
@@ -271,6 +271,7 @@ fn advisory(id: &str, prepared: &Prepared, now: DateTime<Utc>) -> Result<Advisor
         ghsa: text.ghsa.clone(),
         mitigation: text.mitigation.clone(),
         changelog: text.changelog.clone().unwrap_or_else(|| text.title.clone()),
+        changelog_file: prepared.project.policy.changelog_style().file().to_owned(),
         fixes,
         without_fix: prepared
             .revision

@@ -39,6 +39,8 @@ pub struct Advisory {
     pub mitigation: Option<String>,
     /// The changelog entry's text.
     pub changelog: String,
+    /// The name of the file with the changelog entry below the advisory's address, such as `changelog.md`.
+    pub changelog_file: String,
     /// The fixes, one per branch, as packagers received them.
     pub fixes: Vec<PublicFix>,
     /// Branches that get no fix, with the reason.

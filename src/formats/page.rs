@@ -1,7 +1,7 @@
 //! The public pages: the list at `/` and one page for each advisory.
 //!
 //! Addresses on them: `/style.css`, `/feed.atom`, `/key.asc`, `/advisories/{id}`, `/advisories/{id}.json`,
-//! `/advisories/{id}/changelog.md`, `/advisories/{id}/{file}` for each fix; and `.sha256` and `.asc` beside
+//! `/advisories/{id}/changelog.md` (or `.rst`), `/advisories/{id}/{file}` for each fix; and `.sha256` and `.asc` beside
 //! each of the three last.
 
 use std::fmt::Write as _;

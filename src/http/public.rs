@@ -129,7 +129,7 @@ pub(crate) async fn advisory(
 /// A file of a public advisory: a fix, the changelog entry, and their `.sha256` and `.asc`.
 #[utoipa::path(
     tag = "public", params(("id" = String, Path, description = "The public id"), ("file" = String, Path, description = "The file's name, as on the advisory's page")),
-    responses((status = 200, description = "A file", content((String = "application/mbox"), (String = "text/markdown"), (String = "text/plain"), (String = "application/pgp-signature"))), (status = 304, description = "The caller has these bytes"), (status = 404, description = "Nothing is published here", body = wire::Problem, content_type = "application/problem+json"), (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"))
+    responses((status = 200, description = "A file", content((String = "application/mbox"), (String = "text/markdown"), (String = "text/x-rst"), (String = "text/plain"), (String = "application/pgp-signature"))), (status = 304, description = "The caller has these bytes"), (status = 404, description = "Nothing is published here", body = wire::Problem, content_type = "application/problem+json"), (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"))
 )]
 #[get("/advisories/{id}/{file}")]
 pub(crate) async fn advisory_file(

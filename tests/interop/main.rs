@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod changelog;
 mod fixes;
 mod gpg;
 #[path = "../it/harness/mod.rs"]

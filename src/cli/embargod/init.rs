@@ -24,7 +24,7 @@ use crate::cli::assembly::open_store;
 use crate::clock::Clock;
 use crate::config::nearest::nearest;
 use crate::config::{Config, loopback, without_password};
-use crate::domain::policy::Preset;
+use crate::domain::policy::{ChangelogStyle, Preset};
 use crate::entropy::Entropy;
 use crate::store::{Location, Store};
 use crate::vault::KeyEncryptionKey;
@@ -62,6 +62,9 @@ pub(super) struct InitArguments {
     /// A branch that needs a fix or a recorded waiver; repeat it for more.
     #[arg(long = "branch", value_name = "BRANCH")]
     pub branches: Vec<String>,
+    /// How its changelog is written: requests, pallets, urllib3 or keep-a-changelog; as by the preset's project if absent.
+    #[arg(long, value_name = "STYLE")]
+    pub changelog: Option<ChangelogStyle>,
     /// The OpenPGP certificate of somebody who decides; repeat it, two persons are better than one.
     #[arg(long = "maintainer", required = true, value_name = "FILE")]
     pub maintainers: Vec<PathBuf>,
@@ -154,6 +157,7 @@ pub(super) fn make(arguments: &InitArguments, clock: &Clock, entropy: &Entropy) 
         arguments.maintainers.iter().map(|path| files::read(path)).collect::<Result<Vec<_>, _>>()?;
     let mut policy = arguments.preset.policy(arguments.zone);
     policy.supported_branches.clone_from(&arguments.branches);
+    policy.changelog = arguments.changelog;
 
     let made = (!target.exists()).then(|| target.clone());
     fs::create_dir_all(target).map_err(Failure::file(target, "made"))?;

@@ -16,7 +16,7 @@ use super::screen::{self, item, say};
 use crate::app::Refusal;
 use crate::app::installation::load_server_key;
 use crate::domain::instant::display_exact_duration;
-use crate::domain::policy::Preset;
+use crate::domain::policy::{ChangelogStyle, Preset};
 use crate::store::{Project, Tx};
 
 /// Commands about projects.
@@ -41,6 +41,9 @@ pub(super) enum ProjectCommand {
         /// A branch that needs a fix or a recorded waiver; repeat it for more.
         #[arg(long = "branch", value_name = "BRANCH")]
         branches: Vec<String>,
+        /// How its changelog is written: requests, pallets, urllib3 or keep-a-changelog; as by the preset's project if absent.
+        #[arg(long, value_name = "STYLE")]
+        changelog: Option<ChangelogStyle>,
     },
     /// Lists projects with their policies and members.
     List {
@@ -76,6 +79,7 @@ struct Listed {
     zone: String,
     notice_lead: String,
     branches: Vec<String>,
+    changelog: String,
     maintainers: Vec<String>,
     packagers: Vec<String>,
 }
@@ -84,9 +88,10 @@ struct Listed {
 pub(super) fn run(global: &Global, command: ProjectCommand) -> Result<ExitCode, Failure> {
     let console = Console::open(global)?;
     match command {
-        ProjectCommand::Add { slug, name, preset, zone, branches } => {
+        ProjectCommand::Add { slug, name, preset, zone, branches, changelog } => {
             let mut policy = preset.policy(zone);
             policy.supported_branches = branches;
+            policy.changelog = changelog;
             console.operator().add_project(&slug, name.as_deref().unwrap_or(&slug), policy)?;
             item("added", &format!("project {slug}, policy {preset}, {zone}"));
             item("next", &format!("embargod project member add {slug} --certificate FILE.asc"));
@@ -152,6 +157,7 @@ fn describe(tx: &mut Tx<'_>, project: Project) -> Result<Listed, Refusal> {
         preset: policy.preset.to_string(),
         zone: policy.zone.name().to_owned(),
         notice_lead: display_exact_duration(policy.notice_lead),
+        changelog: policy.changelog_style().to_string(),
         branches: policy.supported_branches,
         maintainers,
         packagers,

@@ -84,6 +84,7 @@ fn case() -> impl Strategy<Value = (Policy, Vec<Window>, DateTime<Utc>)> {
             notice_margin: TimeDelta::minutes(margin),
             forbidden_dates: forbidden_dates.collect(),
             supported_branches: Vec::new(),
+            changelog: None,
         };
         (policy, windows, now)
     })

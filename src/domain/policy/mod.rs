@@ -5,10 +5,12 @@
 //! [`dates`](super::dates). Written as JSON or TOML, an unknown key is an error, since a misspelt rule would be
 //! no rule.
 
+mod changelog;
 mod error;
 mod preset;
 mod window;
 
+pub use changelog::{ChangelogStyle, UnknownChangelogStyle};
 pub use error::PolicyError;
 pub use preset::{Preset, UnknownPreset};
 pub use window::{InvalidLiftWindow, LiftWindow};
@@ -44,6 +46,9 @@ pub struct Policy {
     /// The branches that need a fix or a recorded waiver; none, if the project decides each time.
     #[serde(default)]
     pub supported_branches: Vec<String>,
+    /// How the project writes its changelog; as the project of the preset does, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changelog: Option<ChangelogStyle>,
 }
 
 const MOST_WINDOWS: usize = 50;
@@ -53,6 +58,11 @@ impl Policy {
     /// The policy of a preset, by its name.
     pub fn preset(name: &str, zone: Tz) -> Result<Self, UnknownPreset> {
         Ok(name.parse::<Preset>()?.policy(zone))
+    }
+
+    /// The style of the project's changelog.
+    pub fn changelog_style(&self) -> ChangelogStyle {
+        self.changelog.unwrap_or_else(|| self.preset.into())
     }
 
     /// Whether the policy can be kept; the first thing that is wrong otherwise.
@@ -251,6 +261,10 @@ mod tests {
         assert_eq!(toml::from_str::<Policy>(text).unwrap(), policy());
         let misspelt = format!("{text}\nforbiden_dates = []");
         assert!(toml::from_str::<Policy>(&misspelt).unwrap_err().to_string().contains("forbiden_dates"));
+        let urllib3 = format!("{text}\nchangelog = \"urllib3\"");
+        let chosen = toml::from_str::<Policy>(&urllib3).unwrap();
+        assert_eq!(chosen.changelog_style(), ChangelogStyle::Urllib3);
+        assert_eq!(policy().changelog_style(), ChangelogStyle::Requests);
         let json = serde_json::to_string(&policy()).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy());
     }

@@ -58,6 +58,7 @@ impl Preset {
             notice_margin: TimeDelta::hours(24),
             forbidden_dates: Vec::new(),
             supported_branches: Vec::new(),
+            changelog: None,
         }
     }
 }
