@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::nearest::nearest;
+use super::reference;
 use super::relay::InvalidRelay;
 
 /// Why a configuration was not taken.
@@ -63,7 +64,7 @@ pub enum ConfigError {
         source: InvalidRelay,
     },
     /// The file with the database's address.
-    #[error("database.url_file {} cannot be read: {source}; check the path and its rights", path.display())]
+    #[error("the database's address {} cannot be read: {source}; check the path and its rights", path.display())]
     UrlFile {
         /// Which file.
         path: PathBuf,
@@ -83,8 +84,8 @@ impl ConfigError {
     /// What the TOML reader said about `text`, in words that help.
     pub(super) fn reading(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let path = path.to_owned();
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
         let detail = error.message();
         // The message lists the known names in quotes: "unknown field `a`, expected one of `b`, `c`".
         let mut names = detail.split('`').skip(1).step_by(2).map(str::to_owned);
@@ -94,7 +95,40 @@ impl ConfigError {
                 let nearest = nearest(&key, known.iter().map(String::as_str)).map(str::to_owned);
                 Self::UnknownKey { path, line, key, nearest, known }
             }
-            _ => Self::Form { path, line, detail: detail.to_owned() },
+            _ => Self::Form { path, line, detail: explained(text, line, detail) },
         }
     }
+}
+
+/// What the reader said, without the lines in which it draws, and what to write.
+fn explained(text: &str, line: usize, detail: &str) -> String {
+    let said = detail.lines().next().unwrap_or_default();
+    let advice =
+        if let Some(name) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+            reference::needed(name)
+        } else if said.starts_with("duplicate key") {
+            Some(format!("{} is written before; keep one of the two", named(text, line)))
+        } else {
+            let (section, name) = place(text, line);
+            reference::find(section, name).map(reference::Key::advice)
+        };
+    match advice {
+        // Our own words hold a cure already.
+        Some(advice) if !said.contains("; write ") => format!("{said}; {advice}"),
+        _ => said.to_owned(),
+    }
+}
+
+/// The section and the key of a line, as they are written.
+fn place(text: &str, line: usize) -> (&str, &str) {
+    let lines: Vec<&str> = text.lines().take(line).map(str::trim).collect();
+    let header = lines.iter().rev().find_map(|line| line.strip_prefix('[')?.split(']').next());
+    let name = lines.last().and_then(|line| line.split('=').next()).unwrap_or_default();
+    (header.unwrap_or_default().trim(), name.trim())
+}
+
+/// The header or the key of a line, as people would name it.
+fn named(text: &str, line: usize) -> String {
+    let (section, name) = place(text, line);
+    if name.starts_with('[') { format!("[{section}]") } else { format!("{name} in [{section}]") }
 }

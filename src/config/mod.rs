@@ -1,11 +1,12 @@
 //! What the operator decides: the file `embargod.toml`, one struct per section.
 //!
 //! Promises: a misspelt key is refused and the nearest known one named, so nothing is silently left at its
-//! default; relative paths mean places beside the file, wherever the program was started. Reads the files it
-//! is told to and no environment; whether what the paths name is any good is found out by who uses it.
+//! default; relative paths mean places beside the file, wherever the program was started; a credential of the
+//! service manager comes before the file that the settings name. Reads the files it is told to and no environment; whether what the paths name is any good is found out by who uses it.
 
 mod error;
 pub mod nearest;
+pub mod reference;
 pub mod relay;
 mod sections;
 #[cfg(test)]
@@ -20,6 +21,11 @@ pub use error::ConfigError;
 pub use sections::{DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, ServerConfig};
 
 use relay::RelayKind;
+
+/// The name of the credential that holds the database's address.
+pub const DATABASE_CREDENTIAL: &str = "database-url";
+/// The name of the credential that holds the relay's password.
+pub const PASSWORD_CREDENTIAL: &str = "relay-password";
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -41,21 +47,53 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file at `path`, checks it, and makes its paths absolute.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    /// Reads the file at `path`, checks it, and makes its paths absolute. What is found in the folder
+    /// `credentials`, where a service manager leaves secrets, comes before the files that are named.
+    pub fn load(path: &Path, credentials: Option<&Path>) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let absolute = std::path::absolute(path).map_err(unreadable)?;
-        let mut config = Self::parse(&text, path)?;
+        let mut config = Self::read(&text, path)?;
+        config.check_database(path)?;
+        if let Some(folder) = credentials {
+            config.prefer_credentials(folder);
+        }
+        config.validate(path)?;
         config.resolve(absolute.parent().unwrap_or(Path::new("/")));
         Ok(config)
     }
 
     /// Reads and checks `text`; `path` is only named in errors. Paths stay as they are written.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::reading(path, text, &error))?;
+        let config = Self::read(text, path)?;
+        config.check_database(path)?;
         config.validate(path)?;
         Ok(config)
+    }
+
+    fn read(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::reading(path, text, &error))
+    }
+
+    fn prefer_credentials(&mut self, folder: &Path) {
+        let found = |name| Some(folder.join(name)).filter(|path| path.exists());
+        if let Some(path) = found(DATABASE_CREDENTIAL) {
+            self.database = DatabaseConfig { url: None, url_file: Some(path) };
+        }
+        if let Some(path) = found(PASSWORD_CREDENTIAL) {
+            self.mail.relay.password_file = Some(path);
+        }
+    }
+
+    fn check_database(&self, path: &Path) -> Result<(), ConfigError> {
+        if self.database.url.is_some() && self.database.url_file.is_some() {
+            return Err(ConfigError::Value {
+                path: path.to_owned(),
+                key: "database.url",
+                expected: "either url or url_file, not both".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     fn validate(&self, path: &Path) -> Result<(), ConfigError> {
@@ -74,9 +112,6 @@ impl Config {
         let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
         if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(allowed) {
             return wrong("server.id_prefix", "1 to 16 of the characters A-Z and 0-9, such as \"EMB\"");
-        }
-        if self.database.url.is_some() && self.database.url_file.is_some() {
-            return wrong("database.url", "either url or url_file, not both");
         }
         if !(1 << 16..=1 << 26).contains(&self.mail.max_bytes) {
             return wrong("mail.max_bytes", "a number of bytes from 65536 to 67108864, such as 8388608");

@@ -105,7 +105,10 @@ pub enum InvalidRelay {
         host: String,
     },
     /// One of user and password without the other.
-    #[error("relay.user and relay.password_file belong together; write both or neither")]
+    #[error(
+        "relay.user and a password belong together; write user and password_file (or leave a credential \
+         `relay-password`), or neither"
+    )]
     HalfLogin,
     /// A number out of its range.
     #[error("relay.{key} = {value} is out of range; write {least} to {most}")]

@@ -62,7 +62,7 @@ fn paths_lie_beside_the_file_and_absolute_ones_stay() {
     let path = directory.path().join("embargod.toml");
     std::fs::write(&path, format!("{SHORTEST}ca_file = '/etc/ca.pem'\npassword_file = 'p'\nuser = 'u'"))
         .unwrap();
-    let config = Config::load(&path).unwrap();
+    let config = Config::load(&path, None).unwrap();
     assert_eq!(config.keys.kek_file, directory.path().join("state/kek"));
     assert_eq!(config.state(), directory.path().join("state"));
     let database = directory.path().join("state/embargod.sqlite");
@@ -80,9 +80,9 @@ fn a_password_is_read_from_its_file_and_never_shown() {
     let secret = "postgres://embargod:geheim@db.example/embargod";
     std::fs::write(directory.path().join("url"), format!("{secret}\n")).unwrap();
     std::fs::write(&path, format!("{SHORTEST}[database]\nurl_file = 'url'")).unwrap();
-    assert_eq!(Config::load(&path).unwrap().database_url().unwrap(), secret);
+    assert_eq!(Config::load(&path, None).unwrap().database_url().unwrap(), secret);
     std::fs::write(&path, format!("{SHORTEST}[database]\nurl = '{secret}'")).unwrap();
-    let config = Config::load(&path).unwrap();
+    let config = Config::load(&path, None).unwrap();
     assert_eq!(config.database_url().unwrap(), secret, "an address is no path");
     assert!(!config.to_text().contains("geheim"));
     assert!(config.to_text().contains("postgres://embargod:***@db.example/embargod"));
@@ -109,4 +109,67 @@ fn only_this_machine_is_loopback() {
         assert_eq!(loopback(url), Some(address.parse().unwrap()), "{url}");
     }
     assert_eq!(loopback("http://127.0.0.1:99999"), None);
+}
+
+#[test]
+fn a_credential_comes_before_what_the_file_names_and_stands_in_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let credentials = tempfile::tempdir().unwrap();
+    let path = directory.path().join("embargod.toml");
+    std::fs::write(&path, format!("{SHORTEST}user = 'u'\n[database]\nurl = 'elsewhere.sqlite'")).unwrap();
+    let refusal = Config::load(&path, Some(credentials.path())).unwrap_err().to_string();
+    assert!(refusal.contains("or leave a credential `relay-password`"), "{refusal}");
+    let secret = "postgres://embargod:geheim@db.example/embargod";
+    std::fs::write(credentials.path().join(DATABASE_CREDENTIAL), format!("{secret}\n")).unwrap();
+    std::fs::write(credentials.path().join(PASSWORD_CREDENTIAL), "geheim").unwrap();
+    let config = Config::load(&path, Some(credentials.path())).unwrap();
+    assert_eq!(config.database_url().unwrap(), secret);
+    assert_eq!(config.mail.relay.password_file, Some(credentials.path().join(PASSWORD_CREDENTIAL)));
+    assert_eq!(
+        config.keys.kek_file,
+        directory.path().join("state/kek"),
+        "the state directory stays where it is"
+    );
+    assert!(!config.to_text().contains("geheim"));
+    std::fs::write(&path, format!("{SHORTEST}[database]\nurl = 'a'\nurl_file = 'b'")).unwrap();
+    assert!(Config::load(&path, Some(credentials.path())).is_err(), "what contradicts itself stays wrong");
+}
+
+#[test]
+fn what_is_no_toml_or_of_the_wrong_kind_says_the_line_and_what_to_write() {
+    let relay = |line: &str| format!("{SHORTEST}{line}\n");
+    for (text, expected) in [
+        (
+            relay("port = '587'"),
+            "embargod.toml line 7: invalid type: string \"587\", expected u16; write port = 587 (a number from 1 to 65535)",
+        ),
+        (relay("port = -1"), "write port = 587"),
+        (relay("port = 70000"), "write port = 587"),
+        (relay("user = 5"), "write user = \"embargod\" (a name)"),
+        (relay("tls = 'tsl'"), "write tls = \"starttls\" (one of \"starttls\", \"implicit\", \"none\")"),
+        (
+            relay("host = 'again.example'"),
+            "line 7: duplicate key; host in [mail.relay] is written before; keep one",
+        ),
+        (relay("[server]"), "line 7: duplicate key; [server] is written before; keep one of the two"),
+        (SHORTEST.replace("url =", "# url ="), "in [server] write url = \"https://embargo.example\""),
+        (
+            SHORTEST.replace("[server]\nurl = 'https://embargo.example'\n", ""),
+            "add a section [server] with url = ",
+        ),
+        (
+            SHORTEST.replace("[mail.relay]\nhost = 'smtp.example'\n", ""),
+            "add a section [mail.relay] with host = ",
+        ),
+        (relay("host 'x'"), "line 7: "),
+    ] {
+        let refusal = refusal(&text);
+        assert!(refusal.contains(expected), "{expected}\n{refusal}");
+        assert!(!refusal.contains('\n'), "{refusal}");
+    }
+    for section in reference::SECTIONS {
+        let first = section.keys[0].name;
+        let text = format!("[{}]\n{first}x = 1", section.name);
+        assert!(refusal(&text).contains(&format!("did you mean \"{first}\"?")), "{}", refusal(&text));
+    }
 }

@@ -22,5 +22,6 @@ mod outbox;
 mod pages;
 mod read_only;
 mod reading;
+mod reference;
 mod shut_vault;
 mod whole_story;

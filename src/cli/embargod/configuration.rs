@@ -8,7 +8,7 @@ use super::console::{Global, location, settings};
 use super::failure::Failure;
 use super::{log, screen};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, reference};
 use crate::entropy::Entropy;
 use crate::outbound::pool::RelayPool;
 
@@ -19,6 +19,9 @@ pub(super) enum ConfigCommand {
     #[command(after_help = "Examples:\n  embargod config check\n  \
         embargod config check --config /etc/embargod/embargod.toml && systemctl restart embargod")]
     Check,
+    /// Prints every key there is, with what it takes and its default, as a file to begin with.
+    #[command(after_help = "Example:\n  embargod config reference | less")]
+    Reference,
     /// Shows every key with the value it has, defaults included, without passwords.
     Show {
         /// As JSON.
@@ -29,8 +32,13 @@ pub(super) enum ConfigCommand {
 
 /// Runs a command about the configuration.
 pub(super) fn run(global: &Global, command: &ConfigCommand) -> Result<ExitCode, Failure> {
+    if let ConfigCommand::Reference = command {
+        screen::say(reference::text().trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = global.load()?;
     match command {
+        ConfigCommand::Reference => {}
         ConfigCommand::Check => {
             check(global, &config)?;
             screen::item("ok", &format!("{} can be used", global.config.display()));

@@ -37,7 +37,7 @@ pub(super) struct Global {
 impl Global {
     /// Reads the configuration.
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.config)?)
+        Ok(Config::load(&self.config, self.credentials.as_deref())?)
     }
 
     /// Where the key-encryption key lies: the service manager's credential comes first.

@@ -32,7 +32,10 @@ impl Template<'_> {
         line(
             "",
             "",
-            &format!("# {what}; paths are relative to this file; check it with: embargod config check"),
+            &format!(
+                "# {what}; paths are relative to this file; check it with: embargod config check\n\
+                 # every key there is: embargod config reference"
+            ),
         );
         line("", "[server]", "");
         line("url", &quoted(self.url), "where people reach it, without a slash at the end");

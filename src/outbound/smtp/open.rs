@@ -33,7 +33,7 @@ pub enum RelayError {
         source: Option<io::Error>,
     },
     /// The file with the password.
-    #[error("relay.password_file {path} cannot be read; check the path and its rights")]
+    #[error("the relay's password {path} cannot be read; check the path and its rights")]
     PasswordFile {
         /// Which file.
         path: PathBuf,
