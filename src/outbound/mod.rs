@@ -6,6 +6,7 @@
 mod pace;
 mod stream;
 
+pub mod disk;
 pub mod maildir;
 pub mod pool;
 pub mod smtp;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool};
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::StoreError;
@@ -194,6 +194,25 @@ pub(super) fn shared_clock(db: &mut Db) -> QueryResult<Option<DateTime<Utc>>> {
             Ok(DateTime::from_timestamp_micros(micros))
         }
     }
+}
+
+/// What the database says of the settings on which durability depends.
+pub(super) fn durability(db: &mut Db) -> QueryResult<Vec<(&'static str, String)>> {
+    let names: [&str; 3] = match db {
+        Db::Sqlite(_) => ["journal_mode", "synchronous", "foreign_keys"],
+        Db::Postgres(_) => ["fsync", "full_page_writes", "synchronous_commit"],
+    };
+    let mut value = |name: &str| match db {
+        Db::Sqlite(connection) => {
+            let query = format!("(SELECT CAST({name} AS TEXT) FROM pragma_{name})");
+            diesel::select(diesel::dsl::sql::<Text>(&query)).get_result::<String>(connection)
+        }
+        Db::Postgres(connection) => {
+            let query = format!("current_setting('{name}')");
+            diesel::select(diesel::dsl::sql::<Text>(&query)).get_result::<String>(connection)
+        }
+    };
+    names.into_iter().map(|name| Ok((name, value(name)?))).collect()
 }
 
 /// Inserts or replaces a setting.

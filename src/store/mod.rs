@@ -219,6 +219,11 @@ impl Tx<'_> {
         Ok(dialect::shared_clock(self.db)?)
     }
 
+    /// The settings on which it depends whether a change that was answered survives a crash, with their values.
+    pub fn durability(&mut self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        Ok(dialect::durability(self.db)?)
+    }
+
     /// Runs `work` so that its failure undoes only itself.
     pub fn attempt<T, E: From<StoreError>>(
         &mut self,

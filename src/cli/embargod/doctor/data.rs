@@ -1,14 +1,10 @@
 //! The database, the key that opens it, the server's own key, the clock.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
-
 use chrono::{DateTime, Duration, Utc};
 
 use super::super::console::Global;
 use super::super::failure::Failure;
-use super::Finding;
+use super::{Finding, durability};
 use crate::app::Refusal;
 use crate::app::installation::load_server_key;
 use crate::config::Config;
@@ -29,7 +25,7 @@ pub(super) fn open(global: &Global, config: &Config) -> Result<(Store, Vec<Findi
             "run `embargod migrate`, or make an installation: embargod init --help",
         ));
     }
-    let mut findings = vec![kind(store.location())];
+    let mut findings = durability::check(&store)?;
     match store.pending_migrations()? {
         0 => {}
         count => findings.push(Finding::warn(
@@ -47,26 +43,6 @@ fn is_known(store: &Store) -> Result<bool, Failure> {
         Err(_) if store.pending_migrations()? > 0 => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-fn kind(location: &Location) -> Finding {
-    match location {
-        Location::Postgres(_) => Finding::ok("database postgres"),
-        Location::Sqlite(path) if writes_ahead(path) => {
-            Finding::ok("database sqlite, write-ahead log, every change on disk before it counts")
-        }
-        Location::Sqlite(path) => Finding::warn(
-            format!("{} is not in write-ahead mode", path.display()),
-            "start `embargod serve` once; on a network file system move the database to a local disk",
-        ),
-    }
-}
-
-/// Bytes 18 and 19 of an SQLite file are 2 in write-ahead mode. How much is synchronised is set on every
-/// connection, and not in the file.
-fn writes_ahead(path: &Path) -> bool {
-    let mut head = [0; 20];
-    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head[18..20] == [2, 2]
 }
 
 /// The keys and the clock.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::console::Global;
 use super::Finding;
-use crate::config::Config;
+use crate::config::{Config, without_password};
 use crate::store::Location;
 
 pub(super) fn check(global: &Global, config: &Config) -> Vec<Finding> {
@@ -19,10 +19,26 @@ pub(super) fn check(global: &Global, config: &Config) -> Vec<Finding> {
         private.push((path, "600"));
     }
     let mut findings: Vec<_> = private.iter().filter_map(|(path, mode)| too_open(path, mode)).collect();
+    findings.extend(shown_password(&global.config, config));
     if findings.is_empty() {
         findings.push(Finding::ok("files: nobody else may read keys and database"));
     }
     findings
+}
+
+/// The configuration itself is no secret, unless a password stands in it.
+fn shown_password(path: &Path, config: &Config) -> Option<Finding> {
+    config.database.url.as_deref().filter(|url| without_password(url) != **url)?;
+    let rights = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (rights & 0o077 != 0).then(|| {
+        Finding::fail(
+            format!(
+                "{} holds the database's password and may be read by others (mode {rights:03o})",
+                path.display()
+            ),
+            "move the address into a file of mode 400, and write [database] url_file = \"…\" in place of url",
+        )
+    })
 }
 
 /// What is missing is found out by who needs it.
@@ -53,5 +69,24 @@ mod tests {
         set(0o400);
         assert_eq!(too_open(&path, "400"), None);
         assert_eq!(too_open(&directory.path().join("missing"), "400"), None);
+    }
+
+    #[test]
+    fn a_password_in_the_configuration_makes_it_a_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("embargod.toml");
+        let finding = |url: &str, mode| {
+            let text = format!(
+                "[server]\nurl = 'https://a.example'\n[database]\nurl = '{url}'\n\
+                 [mail]\nfrom = 'a@b.example'\n[mail.relay]\nhost = 'c.example'\n"
+            );
+            fs::write(&path, &text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            shown_password(&path, &Config::load(&path, None).unwrap())
+        };
+        let secret = "postgres://embargod:geheim@db.example/embargod";
+        assert!(finding(secret, 0o644).is_some_and(|found| !found.text.contains("geheim")));
+        assert_eq!(finding(secret, 0o600), None);
+        assert_eq!(finding("postgres://embargod@db.example/embargod", 0o644), None);
     }
 }

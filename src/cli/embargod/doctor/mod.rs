@@ -3,6 +3,8 @@
 //! It changes nothing, sends no mail, and runs beside a running server.
 
 mod data;
+mod disk;
+mod durability;
 mod files;
 mod people;
 mod relay;
@@ -104,6 +106,7 @@ pub(super) fn look(global: &Global, clock: &Clock) -> Result<Vec<Finding>, Failu
     let mut findings = vec![configuration(global, &config)];
     findings.extend(address(&config));
     findings.extend(files::check(global, &config));
+    findings.extend(disk::check(&config));
     match data::open(global, &config) {
         Ok((store, opened)) => {
             findings.extend(opened);

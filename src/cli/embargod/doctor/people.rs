@@ -1,57 +1,83 @@
 //! Whether there is somebody who can decide, be told, and open the database after a loss.
 
+use std::fs;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::super::console::recovery_path;
 use super::super::failure::Failure;
 use super::Finding;
 use crate::app::Refusal;
-use crate::openpgp::{Acceptance, Certificate};
-use crate::store::{Store, StoredCertificate};
+use crate::openpgp::{Acceptance, Certificate, Expected, Inspection, packets};
+use crate::store::{Store, StoredCertificate, Tx};
+
+/// From here on an owner should be asked to extend a certificate: an embargo may be under way for weeks.
+const SOON: Duration = Duration::days(30);
+
+/// Somebody with a certificate.
+struct Someone {
+    /// As in `contact debian <security@debian.example>`.
+    who: String,
+    certificate: Certificate,
+    stored: StoredCertificate,
+}
+
+impl Someone {
+    /// One whose certificate cannot be read is no one to look at.
+    fn of(who: String, stored: StoredCertificate) -> Option<Self> {
+        let certificate = Certificate::parse(&stored.bytes).ok()?;
+        Some(Self { who, certificate, stored })
+    }
+}
 
 pub(super) fn check(store: &Store, state: &Path, now: DateTime<Utc>) -> Result<Vec<Finding>, Failure> {
+    let (maintainers, contacts, projects) =
+        store.read_now(|tx| Ok::<_, Refusal>((maintainers(tx)?, contacts(tx)?, projects(tx)?)))?;
     let mut findings = Vec::new();
-    let (certificates, projects, contacts) = store.read_now(|tx| {
-        let mut certificates = Vec::new();
-        for person in tx.maintainers()? {
-            certificates.push(tx.certificate(&person.certificate)?);
-        }
-        let mut projects = Vec::new();
-        for project in tx.projects()? {
-            projects.push((
-                project.slug,
-                tx.maintainers_of(&project.id)?.len(),
-                tx.members(&project.id)?.len(),
-            ));
-        }
-        let mut contacts = Vec::new();
-        for contact in tx.contacts()? {
-            contacts.push(tx.certificate(&contact.certificate)?);
-        }
-        Ok::<_, Refusal>((certificates, projects, contacts))
-    })?;
+    let unrecoverable: Vec<_> = maintainers.iter().filter_map(|one| recovery(one, state)).collect();
+    if unrecoverable.is_empty() && !maintainers.is_empty() {
+        let names: Vec<_> = maintainers.iter().map(|one| one.who.trim_start_matches("maintainer ")).collect();
+        findings.push(Finding::ok(format!("recovery files: {}, for {}", names.len(), names.join(", "))));
+    }
+    findings.extend(unrecoverable);
+    findings.extend(maintainers.iter().filter_map(|one| trouble(one, now)));
+    findings.extend(projects);
+    let troubled: Vec<_> = contacts.iter().filter_map(|one| trouble(one, now)).collect();
+    if troubled.is_empty() && !contacts.is_empty() {
+        findings.push(Finding::ok(format!("contacts: {}, each with a usable key", contacts.len())));
+    }
+    findings.extend(troubled);
+    Ok(findings)
+}
 
-    let mut missing = 0;
-    for stored in &certificates {
-        let Ok(certificate) = Certificate::parse(&stored.bytes) else { continue };
-        let path = recovery_path(state, &certificate.fingerprint());
-        if !path.exists() {
-            missing += 1;
-            findings.push(Finding::warn(
-                format!("no recovery file for maintainer {}", certificate.fingerprint()),
-                format!("put it back at {}; `embargod project member add` writes it again", path.display()),
-            ));
-        }
-        findings.extend(trouble("maintainer", &certificate, stored, now));
+fn maintainers(tx: &mut Tx<'_>) -> Result<Vec<Someone>, Refusal> {
+    let mut found = Vec::new();
+    for person in tx.maintainers()? {
+        let stored = tx.certificate(&person.certificate)?;
+        found.extend(Someone::of(format!("maintainer {} <{}>", person.name, person.address), stored));
     }
-    if missing == 0 && !certificates.is_empty() {
-        findings
-            .push(Finding::ok(format!("recovery files: {}, one for each maintainer", certificates.len())));
+    Ok(found)
+}
+
+fn contacts(tx: &mut Tx<'_>) -> Result<Vec<Someone>, Refusal> {
+    let packagers = tx.packagers()?;
+    let mut found = Vec::new();
+    for contact in tx.contacts()? {
+        let packager = packagers.iter().find(|packager| packager.id == contact.packager);
+        let slug = packager.map_or("", |packager| packager.slug.as_str());
+        let stored = tx.certificate(&contact.certificate)?;
+        found.extend(Someone::of(format!("contact {slug} <{}>", contact.address), stored));
     }
-    for (slug, maintainers, packagers) in projects {
-        let lacking = match maintainers {
+    Ok(found)
+}
+
+/// What projects lack.
+fn projects(tx: &mut Tx<'_>) -> Result<Vec<Finding>, Refusal> {
+    let mut findings = Vec::new();
+    for project in tx.projects()? {
+        let slug = project.slug;
+        let lacking = match tx.maintainers_of(&project.id)?.len() {
             0 => Some("no maintainer: nobody can open an embargo"),
             1 => Some("no second maintainer: what needs two persons cannot be approved"),
             _ => None,
@@ -62,39 +88,61 @@ pub(super) fn check(store: &Store, state: &Path, now: DateTime<Utc>) -> Result<V
                 format!("embargod project member add {slug} --certificate FILE.asc"),
             ));
         }
-        if packagers == 0 {
+        if tx.members(&project.id)?.is_empty() {
             findings.push(Finding::warn(
                 format!("{slug} has no packager: nobody would be told"),
                 format!("embargod packager add --help, with --project {slug}"),
             ));
         }
     }
-    let mut troubled = 0;
-    for stored in &contacts {
-        if let Ok(certificate) = Certificate::parse(&stored.bytes)
-            && let Some(finding) = trouble("contact", &certificate, stored, now)
-        {
-            troubled += 1;
-            findings.push(finding);
-        }
-    }
-    if troubled == 0 && !contacts.is_empty() {
-        findings.push(Finding::ok(format!("contacts: {}, each with a usable key", contacts.len())));
-    }
     Ok(findings)
 }
 
-fn trouble(
-    whose: &str,
-    certificate: &Certificate,
-    stored: &StoredCertificate,
-    now: DateTime<Utc>,
-) -> Option<Finding> {
-    let acceptance = stored.sha1_until.map_or(Acceptance::Strict, |until| Acceptance::Sha1Bindings { until });
-    let trouble = certificate.check(&acceptance, now).err()?;
-    let cure = trouble.cure().map_or_else(
-        || "ask its owner for another certificate".to_owned(),
-        |cure| format!("ask its owner for what this prints:  {cure}"),
-    );
-    Some(Finding::warn(format!("{whose}: {}", trouble.problem()), cure))
+/// What keeps a maintainer from opening the database after a loss, as far as it shows without the secret key.
+fn recovery(one: &Someone, state: &Path) -> Option<Finding> {
+    let path = recovery_path(state, &one.certificate.fingerprint());
+    let again = format!("put it back at {}; `embargod project member add` writes it again", path.display());
+    let Ok(bytes) = fs::read(&path) else {
+        return Some(Finding::warn(format!("no recovery file for {}", one.who), again));
+    };
+    let summary = packets(&bytes);
+    let keys = one.certificate.key_fingerprints();
+    let is_ours = |recipient: &String| keys.iter().any(|key| key.ends_with(recipient.as_str()));
+    let wrong = if summary.containers.len() != 1 || !summary.others.is_empty() {
+        "is damaged"
+    } else if summary.session_keys.iter().filter_map(|packet| packet.recipient.as_ref()).any(is_ours) {
+        return None;
+    } else {
+        "is encrypted to other keys"
+    };
+    Some(Finding::warn(format!("the recovery file for {} {wrong}", one.who), again))
+}
+
+/// What keeps mail from being encrypted, now or soon.
+fn trouble(one: &Someone, now: DateTime<Utc>) -> Option<Finding> {
+    let acceptance =
+        one.stored.sha1_until.map_or(Acceptance::Strict, |until| Acceptance::Sha1Bindings { until });
+    let ask = |line: &str| format!("ask its owner for what this prints:  {line}");
+    if let Err(trouble) = one.certificate.check(&acceptance, now) {
+        let cure = trouble.cure().map_or_else(
+            || "ask its owner for another certificate".to_owned(),
+            |cure| ask(&cure.to_string()),
+        );
+        return Some(Finding::warn(format!("{}: {}", one.who, trouble.problem()), cure));
+    }
+    let expected = Expected { acceptance, address: None, until: Some(now + SOON) };
+    let inspection = Inspection::of(&one.stored.bytes, &expected, now);
+    let soon = inspection.findings.into_iter().find(|finding| finding.code == "expires-too-soon")?;
+    let ends = one.certificate.expires_at(&acceptance, now)?;
+    let cure =
+        soon.cure.map_or_else(|| "ask its owner to extend it".to_owned(), |cure| ask(&cure.to_string()));
+    Some(Finding::warn(
+        format!(
+            "{}: certificate {} expires on {}",
+            one.who,
+            one.certificate.fingerprint(),
+            ends.date_naive()
+        ),
+        cure,
+    ))
 }
