@@ -4,3 +4,4 @@ pub mod assembly;
 pub mod embargoctl;
 pub mod embargod;
 mod inspection;
+mod manual;

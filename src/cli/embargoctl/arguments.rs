@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::inspection::InspectArguments;
+use crate::cli::manual::{CompletionsArguments, ManualArguments};
 use crate::client::ProgramKind;
 
 /// Works with embargoes on an embargod server: reads by token, changes by commands that your own gpg or sq
@@ -208,6 +209,16 @@ pub(super) enum Command {
         #[arg(long)]
         code: Option<String>,
     },
+    /// Print the manual page, or write one for each command
+    #[command(
+        after_help = "Examples:\n  embargoctl manual | man --local-file -\n  embargoctl manual --directory ~/.local/share/man/man1"
+    )]
+    Manual(ManualArguments),
+    /// Print what a shell reads to complete commands and options
+    #[command(
+        after_help = "Examples:\n  embargoctl completions bash > ~/.local/share/bash-completion/completions/embargoctl\n  embargoctl completions zsh > ~/.zfunc/_embargoctl\n  embargoctl completions fish > ~/.config/fish/completions/embargoctl.fish"
+    )]
+    Completions(CompletionsArguments),
 }
 
 #[derive(Debug, Args)]
@@ -298,6 +309,9 @@ pub(super) struct Credit {
 #[derive(Debug, Subcommand)]
 pub(super) enum CreditCommand {
     /// Add one person to the list
+    #[command(
+        after_help = "Example:\n  embargoctl credit add b7k2 --person \"nightfox <fox@mail.example>\" --role reporter --alias nightfox"
+    )]
     Add(CreditAdd),
 }
 
@@ -395,6 +409,11 @@ mod tests {
 
     fn parse(line: &str) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn every_command_has_a_manual_page_that_says_everything() {
+        crate::cli::manual::tests::check::<Arguments>(&crate::cli::embargoctl::pages::BOOK);
     }
 
     #[test]

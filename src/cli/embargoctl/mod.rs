@@ -15,6 +15,7 @@ mod files;
 mod fixes;
 mod ghsa;
 mod login;
+mod pages;
 mod pull;
 mod reads;
 mod render;
@@ -74,6 +75,11 @@ fn show(report: &Report, json: bool) -> ExitCode {
 }
 
 fn execute(arguments: Arguments) -> Result<Report, CliError> {
+    match &arguments.command {
+        Command::Manual(manual) => return pages::manual(manual),
+        Command::Completions(completions) => return Ok(pages::completions(completions)),
+        _ => {}
+    }
     let context = Context::of_user(arguments.global)?;
     match arguments.command {
         Command::Login(login) => login::login(&context, &login),
@@ -96,7 +102,9 @@ fn execute(arguments: Arguments) -> Result<Report, CliError> {
         Command::Receipt { id, code, revision } => answers::receipt(&context, &id, code, revision),
         Command::Impact { id, impact, code } => answers::impact(&context, &id, impact, code),
         // Answered before there was a context.
-        Command::Certificate(_) => Ok(Report::new(String::new(), &())),
+        Command::Certificate(_) | Command::Manual(_) | Command::Completions(_) => {
+            Ok(Report::new(String::new(), &()))
+        }
         Command::Progress { id, progress, code } => answers::progress(&context, &id, progress, code),
     }
 }

@@ -20,6 +20,7 @@ mod invitation;
 mod log;
 mod migrate;
 mod packager;
+mod pages;
 mod practice;
 mod project;
 mod screen;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::manual::{CompletionsArguments, ManualArguments};
 use console::Global;
 use failure::Failure;
 
@@ -97,6 +99,16 @@ enum Command {
     Practice(practice::PracticeCommand),
     /// Plays a week of an embargo in a few seconds, with a real server, real mail and real keys.
     Demo(demo::DemoArguments),
+    /// Prints the manual page, or writes one for each command.
+    #[command(after_help = "Examples:\n  embargod manual | man --local-file -\n  \
+        embargod manual --directory /usr/local/share/man/man1")]
+    Manual(ManualArguments),
+    /// Prints what a shell reads to complete commands and options.
+    #[command(after_help = "Examples:\n  \
+        embargod completions bash > /usr/share/bash-completion/completions/embargod\n  \
+        embargod completions zsh > ~/.zfunc/_embargod\n  \
+        embargod completions fish > ~/.config/fish/completions/embargod.fish")]
+    Completions(CompletionsArguments),
 }
 
 /// Runs the command line.
@@ -126,5 +138,7 @@ fn execute(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Config(command) => configuration::run(global, &command),
         Command::Practice(command) => practice::run(global, &command),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Manual(arguments) => pages::manual(&arguments),
+        Command::Completions(arguments) => Ok(pages::completions(&arguments)),
     }
 }

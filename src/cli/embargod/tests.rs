@@ -12,7 +12,7 @@ use super::doctor::{self, Level};
 use super::failure::Failure;
 use super::init::{self, InitArguments};
 use super::packager::{self, PackagerCommand};
-use super::{Arguments, Command, audit, practice, project};
+use super::{Arguments, Command, audit, pages, practice, project};
 use crate::app::Refusal;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -81,6 +81,11 @@ fn the_command_line_is_consistent() {
 }
 
 #[test]
+fn every_command_has_a_manual_page_that_says_everything() {
+    crate::cli::manual::tests::check::<Arguments>(&pages::BOOK);
+}
+
+#[test]
 fn what_init_makes_can_be_opened_by_the_server_and_by_the_maintainer_alone() {
     let place = Place::new();
     let founded = place.init(&["--branch", "main", "--url", "https://embargo.upstream.example"]).unwrap();
@@ -125,7 +130,7 @@ fn the_file_that_init_writes_fits_on_a_screen_and_explains_every_line() {
         assert!(text.lines().count() <= 40, "{text}");
         assert!(text.lines().filter(|line| line.contains('=')).all(|line| line.contains(" # ")), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-        let config = Config::load(&place.global().config).unwrap();
+        let config = Config::load(&place.global().config, None).unwrap();
         assert!(config.mail_stays_here());
     }
 }
@@ -368,6 +373,87 @@ fn doctor_finds_what_is_wrong_and_says_how_to_mend_it() {
     let failed = texts(Level::Fail);
     assert!(failed.iter().any(|text| text.contains("there is no database at")), "{failed:?}");
     assert!(!place.path("embargo/state/other.sqlite").exists(), "a doctor makes no database");
+}
+
+/// A certificate that can be used for ten more days.
+fn expiring(user_id: &str) -> Vec<u8> {
+    let now = Clock::System.now();
+    let one = crate::openpgp::ServerKey::generate(user_id, now).unwrap();
+    let life = one.expires_at().unwrap() - now;
+    let made = now + chrono::Duration::days(10) - life;
+    crate::openpgp::ServerKey::generate(user_id, made).unwrap().certificate().to_bytes()
+}
+
+#[test]
+fn doctor_names_whose_certificate_ends_soon_and_what_its_owner_can_type() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    add(&place, &[], &expiring("<security@debian.example>")).unwrap();
+    let found = doctor::look(&place.global(), &Clock::System).unwrap();
+    let soon: Vec<_> = found.iter().filter(|finding| finding.text.contains(" expires on ")).collect();
+    assert_eq!(soon.len(), 1, "{soon:?}");
+    assert_eq!(soon[0].level, Level::Warn);
+    assert!(soon[0].text.starts_with("contact debian <security@debian.example>: certificate "), "{soon:?}");
+    let cure = soon[0].cure.as_deref().unwrap();
+    assert!(
+        cure.starts_with("ask its owner for what this prints:  gpg ") && cure.contains("--quick-set-expire"),
+        "{cure}"
+    );
+}
+
+#[test]
+fn doctor_opens_no_recovery_file_and_sees_that_it_is_damaged_or_another_ones() {
+    let place = Place::new();
+    let ben = person("Ben <ben@upstream.example>");
+    let file = place.file("ben.asc", &ben.certificate().to_armored());
+    place.init(&["--maintainer", file.to_str().unwrap()]).unwrap();
+    let texts = || -> Vec<String> {
+        doctor::look(&place.global(), &Clock::System)
+            .unwrap()
+            .into_iter()
+            .map(|finding| finding.text)
+            .collect()
+    };
+    let (ada, bens) =
+        (&place.ada, recovery_path(&place.path("embargo/state"), &ben.certificate().fingerprint()));
+    let sound = texts();
+    assert!(
+        sound.iter().any(|text| text.starts_with("recovery files: 2, for ")
+            && text.contains("Ada <ada@upstream.example>")
+            && text.contains("Ben <ben@upstream.example>")),
+        "{sound:?}"
+    );
+    let adas = recovery_path(&place.path("embargo/state"), &ada.certificate().fingerprint());
+    fs::copy(&adas, &bens).unwrap();
+    let found = texts();
+    let wrong = "the recovery file for maintainer Ben <ben@upstream.example> is encrypted to other keys";
+    assert!(found.iter().any(|text| text == wrong), "{found:?}");
+    fs::write(&bens, "-----BEGIN PGP MESSAGE-----\n\nhF4D\n").unwrap();
+    let found = texts();
+    assert!(found.iter().any(|text| text.ends_with("Ben <ben@upstream.example> is damaged")), "{found:?}");
+}
+
+#[test]
+fn doctor_says_how_much_room_there_is_and_what_the_database_promises() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let found = doctor::look(&place.global(), &Clock::System).unwrap();
+    for beginning in ["disk: ", "database sqlite, write-ahead log", "files: ", "clock ", "server key "] {
+        assert!(found.iter().any(|finding| finding.text.starts_with(beginning)), "{beginning}: {found:?}");
+    }
+}
+
+#[test]
+fn a_packager_is_added_with_a_warning_if_the_certificate_ends_soon_or_names_another_address() {
+    let now = Clock::System.now();
+    let codes = |certificate: &[u8], contact: &str| -> Vec<&str> {
+        packager::warnings(contact, certificate, None, now).iter().map(|finding| finding.code).collect()
+    };
+    let soon = expiring("<security@debian.example>");
+    assert_eq!(codes(&soon, "security@debian.example"), ["expires-too-soon"]);
+    assert_eq!(codes(&soon, "team@debian.example"), ["expires-too-soon", "address-mismatch"]);
+    let good = person("D <security@debian.example>").certificate().to_bytes();
+    assert_eq!(codes(&good, "security@debian.example"), [""; 0]);
 }
 
 #[test]

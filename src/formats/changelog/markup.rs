@@ -8,7 +8,7 @@ use crate::formats::visible::one_line;
 /// A language that changelogs are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Markup {
-    /// CommonMark.
+    /// As `CommonMark` reads it.
     Markdown,
     /// As docutils reads it.
     Rst,
@@ -54,8 +54,8 @@ impl Markup {
                         }
                     }
                 }
-                code @ Piece::Code(_) => {
-                    words.last_mut().into_iter().for_each(|word| word.push(code.clone()))
+                Piece::Code(code) => {
+                    words.last_mut().into_iter().for_each(|word| word.push(Piece::Code(code)))
                 }
             }
         }
