@@ -131,16 +131,7 @@ impl Report {
             item("until", self.expires_at.as_deref().unwrap_or("it never expires"));
         }
         for finding in &self.findings {
-            let word = match finding.weight {
-                Weight::Refused => "refused",
-                Weight::Warning => "warn",
-                Weight::Note => "note",
-            };
-            item(word, &format!("{} [{}]", finding.problem, finding.code));
-            if let (Weight::Warning, Some(cure)) = (finding.weight, &finding.cure) {
-                let of_either = if cure.gpg.is_empty() { &cure.sq } else { &cure.gpg };
-                lines(&mut item, "cure", of_either);
-            }
+            said(&mut item, finding);
         }
         if let Some(cure) = &self.cure {
             lines(&mut item, "cure", &cure.gpg);
@@ -154,6 +145,20 @@ impl Report {
             item("or", "accept it for a time: embargod packager add … --allow-sha1 DATE --reason WHO_WHY");
         }
         text
+    }
+}
+
+/// Calls `item` for each line about a finding: a word, then what is said.
+pub(super) fn said(item: &mut impl FnMut(&str, &str), finding: &Finding) {
+    let word = match finding.weight {
+        Weight::Refused => "refused",
+        Weight::Warning => "warn",
+        Weight::Note => "note",
+    };
+    item(word, &format!("{} [{}]", finding.problem, finding.code));
+    if let (Weight::Warning, Some(cure)) = (finding.weight, &finding.cure) {
+        let of_either = if cure.gpg.is_empty() { &cure.sq } else { &cure.gpg };
+        lines(item, "cure", of_either);
     }
 }
 

@@ -22,6 +22,25 @@ use crate::formats::{Site, bytes};
 pub struct CertificateStep {
     /// What was wrong with the last attempt, in one sentence.
     pub error: Option<String>,
+    /// What was found about the certificate that was sent, the most important first.
+    pub findings: Vec<KeyFinding>,
+}
+
+/// One thing that is to be said about a certificate.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFinding {
+    /// `refused`, `warning` or `note`.
+    pub weight: String,
+    /// A stable name, as programs get it.
+    pub code: String,
+    /// A key's fingerprint, or which user id; absent if it is about all of it.
+    pub component: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+    /// What its owner can type against it with gpg.
+    pub gpg: Vec<String>,
+    /// The same with sq.
+    pub sq: Vec<String>,
 }
 
 /// Step 2 of signing in: open this.

@@ -205,7 +205,10 @@ fn the_list_has_a_row_for_each_embargo_with_its_flags() {
 
 #[test]
 fn signing_in_shows_the_challenge_as_it_is_and_errors_in_words() {
-    let first = CertificateStep { error: Some("This is a secret key; send the public one.".to_owned()) };
+    let first = CertificateStep {
+        error: Some("This is a secret key; send the public one.".to_owned()),
+        ..CertificateStep::default()
+    };
     let words = words_of(&login_certificate(&first, &samples::site()));
     assert!(words.contains("That did not work. This is a secret key; send the public one."), "{words}");
     let armor = "-----BEGIN PGP MESSAGE-----\n\nhF4D+/=\n-----END PGP MESSAGE-----\n";
@@ -214,6 +217,26 @@ fn signing_in_shows_the_challenge_as_it_is_and_errors_in_words() {
     let text = text_of(&login_challenge(&second, &samples::site()));
     assert!(text.contains(armor), "{text}");
     assert!(text.contains("2026-11-16 17:35:00 UTC") && !text.contains("did not work"), "{text}");
+}
+
+#[test]
+fn a_key_that_was_refused_is_shown_with_everything_that_was_found_about_it() {
+    let finding = |weight: &str, gpg: &[&str], sq: &[&str]| KeyFinding {
+        weight: weight.to_owned(),
+        code: "expired".to_owned(),
+        component: Some(format!("{weight}-subkey")),
+        problem: format!("it is {weight} for a reason"),
+        gpg: gpg.iter().map(|line| (*line).to_owned()).collect(),
+        sq: sq.iter().map(|line| (*line).to_owned()).collect(),
+    };
+    let view = CertificateStep {
+        error: None,
+        findings: vec![finding("refused", &["gpg one", "gpg two"], &["sq one"]), finding("note", &[], &[])],
+    };
+    let words = words_of(&login_certificate(&view, &samples::site()));
+    let expected = "refused it is refused for a reason [expired] about refused-subkey With gpg: gpg one gpg two \
+                    With sq: sq one note it is note for a reason [expired] about note-subkey Step 1";
+    assert!(words.contains(expected), "{words}");
 }
 
 #[test]
@@ -256,10 +279,22 @@ fn hostile_text_in_every_field_is_shown_and_never_obeyed() {
     let challenge =
         ChallengeStep { challenge: text.clone(), valid_until: list.now, error: Some(text.clone()) };
     let view = ErrorView { status: 500, title: text.clone(), what: text.clone(), next: text.clone() };
+    let finding = KeyFinding {
+        weight: text.clone(),
+        code: text.clone(),
+        component: Some(text.clone()),
+        problem: text.clone(),
+        gpg: vec![text.clone()],
+        sq: vec![text.clone()],
+    };
     for page in [
         embargo(&one, &site),
         board(&list, &site),
-        login_certificate(&CertificateStep { error: Some(text) }, &site),
+        login_certificate(
+            &CertificateStep { error: Some(text.clone()), ..CertificateStep::default() },
+            &site,
+        ),
+        login_certificate(&CertificateStep { error: None, findings: vec![finding] }, &site),
         login_challenge(&challenge, &site),
         error(&view, &site),
     ] {

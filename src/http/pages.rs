@@ -18,7 +18,7 @@ use crate::app::TokenKind;
 use crate::app::reports::{BoardReport, PackagerReport, PackagerState};
 use crate::formats::signed_in::{
     self, AuditRow, Board, BoardRow, CertificateStep, ChallengeStep, DateRow, EmbargoBoard, ErrorView,
-    FixRow, PackagerRow, Standing,
+    FixRow, KeyFinding, PackagerRow, Standing,
 };
 
 const COOKIE: &str = "__Host-embargod";
@@ -83,7 +83,15 @@ async fn login(parts: web::Data<Parts>) -> HttpResponse {
 fn not_signed_in(parts: &Parts, refusal: Refusal) -> HttpResponse {
     let problem = Problem::from(refusal);
     let (status, _, detail) = problem.parts();
-    let view = CertificateStep { error: Some(detail.to_owned()) };
+    let findings = problem.findings().iter().cloned().map(|finding| KeyFinding {
+        weight: finding.weight,
+        code: finding.code,
+        component: finding.component,
+        problem: finding.problem,
+        gpg: finding.gpg,
+        sq: finding.sq,
+    });
+    let view = CertificateStep { error: Some(detail.to_owned()), findings: findings.collect() };
     let page = signed_in::login_certificate(&view, &parts.site);
     match StatusCode::from_u16(status) {
         // 401 would name a way to log in that browsers know; there is none.

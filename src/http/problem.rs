@@ -44,6 +44,11 @@ impl Problem {
     pub(super) fn parts(&self) -> (u16, &'static str, &str) {
         (self.status.as_u16(), self.title, &self.detail)
     }
+
+    /// What was found about a certificate that was sent.
+    pub(super) fn findings(&self) -> &[wire::CertificateFinding] {
+        &self.findings
+    }
 }
 
 impl std::fmt::Display for Problem {

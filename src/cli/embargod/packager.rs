@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -11,11 +11,15 @@ use super::console::{Console, Global};
 use super::failure::Failure;
 use super::files;
 use super::invitation::Invitation;
-use super::screen::{self, item, say};
+use super::screen::{self, item, plain, say};
 use crate::app::roster::{Added, NewPackager};
 use crate::app::{Refusal, certificate_of};
-use crate::openpgp::Certificate;
+use crate::cli::inspection;
+use crate::openpgp::{Acceptance, Certificate, Expected, Finding, Inspection, Weight};
 use crate::store::{AuditEntry, Contact, Project, Tx};
+
+/// How long a certificate should last from now on, so that it does not expire under the first embargo.
+const LASTS_FOR_AN_EMBARGO: Duration = Duration::days(30);
 
 /// Commands about packagers.
 #[derive(Debug, Subcommand)]
@@ -168,8 +172,24 @@ pub(super) fn add(console: &Console, arguments: &AddArguments, certificate: &[u8
         &format!("{} <{}> for {}", arguments.slug, arguments.contact, arguments.projects.join(", ")),
     );
     item("key", &format!("{} {}", added.fingerprint(), added.algorithm()));
+    for finding in warnings(&arguments.contact, certificate, sha1_until, now) {
+        inspection::said(&mut |word, said| item(word, &plain(said)), &finding);
+    }
     item("next", "compare the fingerprint with its owner over another way than mail");
     Ok(())
+}
+
+/// What its owner should hear of, although the certificate can be used.
+pub(super) fn warnings(
+    contact: &str,
+    certificate: &[u8],
+    sha1_until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Vec<Finding> {
+    let acceptance = sha1_until.map_or(Acceptance::Strict, |until| Acceptance::Sha1Bindings { until });
+    let expected = Expected { acceptance, address: Some(contact), until: Some(now + LASTS_FOR_AN_EMBARGO) };
+    let findings = Inspection::of(certificate, &expected, now).findings;
+    findings.into_iter().filter(|finding| finding.weight == Weight::Warning).collect()
 }
 
 /// A certificate is mended by its owner, not by who types the command.
