@@ -68,10 +68,15 @@ fn collect(command: &Command, parent: Option<&str>, book: &Book, pages: &mut Vec
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
     page.push_str(&sections(command, parent, book));
     pages.push((format!("{name}.1"), page));
-    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+    for inner in shown(command) {
         collect(inner, Some(&name), book, pages)?;
     }
     Ok(())
+}
+
+/// The commands inside that have pages: `help` prints what the pages say.
+fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help")
 }
 
 /// What follows the options.
@@ -106,7 +111,7 @@ fn sections(command: &Command, parent: Option<&str>, book: &Book) -> String {
     list(&mut page, book.files.iter().copied());
     heading(&mut page, "SEE ALSO");
     let name = command.get_display_name().unwrap_or(command.get_name());
-    let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set());
+    let inner = shown(command);
     let mut others: Vec<String> = parent.map(str::to_owned).into_iter().collect();
     others.extend(inner.map(|inner| inner.get_display_name().unwrap_or(inner.get_name()).to_owned()));
     if !others.iter().any(|other| other == book.other) && name != book.other {

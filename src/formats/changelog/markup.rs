@@ -55,7 +55,9 @@ impl Markup {
                     }
                 }
                 Piece::Code(code) => {
-                    words.last_mut().into_iter().for_each(|word| word.push(Piece::Code(code)))
+                    if let Some(word) = words.last_mut() {
+                        word.push(Piece::Code(code));
+                    }
                 }
             }
         }

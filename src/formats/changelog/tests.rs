@@ -184,7 +184,7 @@ fn read_back(style: ChangelogStyle, body: &str) -> String {
     while let Some(character) = rest.chars().next() {
         if let Some(inside) = rest.strip_prefix(code) {
             let (inside, after) = inside.split_once(code).expect("code that is closed");
-            read.push_str(&format!("<{inside}>"));
+            read.extend(["<", inside, ">"]);
             rest = after;
         } else if character == '\\' {
             let escaped = rest[1..].chars().next().expect("something that is escaped");
@@ -220,10 +220,9 @@ proptest! {
         for style in ChangelogStyle::ALL {
             let entry = saying(style, &text);
             let (head, indent) = match style {
-                ChangelogStyle::Requests => (4, 2),
+                ChangelogStyle::Requests | ChangelogStyle::KeepAChangelog => (4, 2),
                 ChangelogStyle::Pallets => (3, 4),
                 ChangelogStyle::Urllib3 => (6, 2),
-                ChangelogStyle::KeepAChangelog => (4, 2),
             };
             let lines: Vec<&str> = entry.lines().skip(head).filter(|line| !line.is_empty()).collect();
             for (index, line) in lines.iter().enumerate() {
