@@ -56,7 +56,7 @@ impl Config {
         let mut config = Self::read(&text, path)?;
         config.check_database(path)?;
         if let Some(folder) = credentials {
-            config.prefer_credentials(folder);
+            config.prefer_credentials(&std::path::absolute(folder).map_err(unreadable)?);
         }
         config.validate(path)?;
         config.resolve(absolute.parent().unwrap_or(Path::new("/")));
