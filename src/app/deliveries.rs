@@ -1,4 +1,4 @@
-//! Deliveries: bodies made once, heads and frames made once per recipient, outcomes recorded in batches.
+//! Deliveries: copies made ready, frames made once per recipient, outcomes recorded in batches.
 //!
 //! The worker asks for a batch, hands each message to the relay, and reports what became of it. Whether a
 //! recipient may still be told, and whether the certificate can still be used, is judged when a copy is
@@ -9,20 +9,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use sha2::{Digest as _, Sha256};
 
-use super::texts::{Material, key_trouble};
+use super::texts::key_trouble;
 use super::{App, Refusal, certificate_of};
 use crate::domain::address::Address;
-use crate::domain::container::Container;
-use crate::domain::id::{CertificateId, EmbargoId};
+use crate::domain::id::CertificateId;
 use crate::domain::notice::{DeliveryState, MAX_ATTEMPTS, MAX_UNCERTAIN, NoticeKind, retry_at};
-use crate::mail::{
-    Attachment, AttachmentKind, Boundary, FileName, HeaderText, MessageId, OuterHead, ProtectedNotice,
-    outer_frame, plain_message, protected_entity,
-};
-use crate::openpgp::{Acceptance, ArmoredBody, Certificate, SessionKey, make_head, seal_body};
-use crate::store::{
-    Body, BodySubject, Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, StoredFix, Tx,
-};
+use crate::mail::{Boundary, HeaderText, MessageId, OuterHead, outer_frame, plain_message};
+use crate::openpgp::{Acceptance, ArmoredBody, Certificate};
+use crate::store::{Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx};
 
 /// How long a worker may hold a copy.
 const LEASE: Duration = Duration::seconds(600);
@@ -50,6 +44,8 @@ pub enum Fate {
     Deferred(String),
     /// The relay refused it for good.
     Refused(String),
+    /// The relay refused it for its size.
+    TooLarge(String),
     /// It was not sent.
     NotSent(String),
     /// The answer after the final dot was lost.
@@ -135,6 +131,7 @@ impl App {
             .write(move |tx| {
                 let now = app.clock.now();
                 for (claimed, fate) in fates {
+                    let fate = app.made_smaller(tx, &claimed, fate, now)?;
                     let [jitter] = app.entropy.bytes();
                     let outcome = outcome(&claimed, fate, now, jitter);
                     if tx.record_outcome(&claimed, &outcome, now)? && outcome.state == DeliveryState::Failed {
@@ -146,174 +143,28 @@ impl App {
             .await
     }
 
-    /// Makes the bodies that current notices need and that do not exist yet, for nearly all recipients; those in the
-    /// newer container are made when the first who reads it is told.
-    pub async fn make_bodies(&self) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        let lacking = self
-            .store
-            .read(move |tx| {
-                let mut lacking = Vec::new();
-                for notice in tx.current_notices(now)? {
-                    let made = notice.kind == NoticeKind::KeyTrouble
-                        || tx.has_body(&BodySubject::Notice(notice.id.clone()))?;
-                    if !made {
-                        lacking.push(notice);
-                    }
-                }
-                Ok::<_, Refusal>(lacking)
-            })
-            .await?;
-        for notice in lacking {
-            let app = self.clone();
-            self.store
-                .write(move |tx| {
-                    let now = app.clock.now();
-                    app.notice_body(tx, &notice, Container::Seipdv1, now)?;
-                    if let Some(number) = notice.revision.filter(|_| notice.kind.carries_revision()) {
-                        for fix in tx.fixes_of(&notice.embargo, number)? {
-                            app.fix_body(tx, &notice.embargo, &fix, Container::Seipdv1, now)?;
-                        }
-                    }
-                    Ok::<_, Refusal>(())
-                })
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// The body of a notice, made if need be.
-    pub(super) fn notice_body(
+    /// Takes the patches out of what was too large; what cannot be made smaller was refused for good. What was
+    /// accepted without them says so.
+    fn made_smaller(
         &self,
         tx: &mut Tx<'_>,
-        notice: &Notice,
-        container: Container,
+        claimed: &Claimed,
+        fate: Fate,
         now: DateTime<Utc>,
-    ) -> Result<Body, Refusal> {
-        let subject = BodySubject::Notice(notice.id.clone());
-        if let Some(body) = tx.body(&notice.embargo, &subject, container)? {
-            return Ok(body);
-        }
-        let Some(embargo) = tx.embargo(&notice.embargo)? else { return Err(Refusal::NotFound) };
-        let project = tx.project(&embargo.project)?;
-        let number = notice.revision.or(match &embargo.stage {
-            crate::domain::embargo::Stage::Announced { revision, .. }
-            | crate::domain::embargo::Stage::Lifted { revision, .. } => Some(*revision),
-            _ => None,
-        });
-        let revision = match number {
-            Some(number) => tx.revision(&notice.embargo, number)?,
-            None => None,
-        };
-        let fixes = match &revision {
-            Some(revision) if notice.kind.carries_revision() => {
-                tx.fixes_of(&notice.embargo, revision.number)?
+    ) -> Result<Fate, Refusal> {
+        let head = claimed.frozen.as_ref().and_then(|frozen| frozen.head.as_ref());
+        let words_only = head.is_some_and(|head| head.words_only);
+        Ok(match fate {
+            Fate::Accepted(reply) if words_only => {
+                Fate::Accepted(format!("{reply}; the patches were too large for the relay and are fetched"))
             }
-            _ => Vec::new(),
-        };
-        let mut bytes = Vec::new();
-        for fix in &fixes {
-            bytes.push(tx.fix_bytes(&notice.embargo, &fix.id)?);
-        }
-        // Base64 takes four characters for three bytes, twice: once inside, once as armor.
-        let attached =
-            bytes.iter().map(|fix| fix.len()).sum::<usize>() * 16 / 9 < self.settings.max_mail_bytes;
-        let material = Material {
-            kind: notice.kind,
-            project: &project,
-            base_url: &self.settings.base_url,
-            embargo: notice.embargo.as_str(),
-            revision: revision.as_ref(),
-            fixes: &fixes,
-            attached,
-            lifts_at: embargo.stage.schedule().map(|schedule| schedule.lifts_at),
-            facts: &notice.facts,
-            now,
-            practice: self.settings.practice,
-            to_ask: &super::people::to_ask(tx, &project.id)?,
-        };
-        let attachments: Vec<Attachment<'_>> = fixes
-            .iter()
-            .zip(&bytes)
-            .filter(|_| attached)
-            .map(|(fix, bytes)| Attachment {
-                name: FileName::sanitised(&format!("{}.mbox", fix.content.branch.replace('/', "-"))),
-                kind: AttachmentKind::Patch,
-                bytes,
-            })
-            .collect();
-        let text = material.text();
-        let entity = protected_entity(&ProtectedNotice {
-            from: &self.settings.from,
-            subject: &header(&material.subject())?,
-            outer_subject: &HeaderText::obscured(),
-            date: now,
-            date_is_shared: false,
-            text: &text,
-            attachments: &attachments,
-            boundary: Boundary::from_bytes(self.entropy.bytes()),
-        });
-        self.seal(tx, &notice.embargo, (&subject, container), &entity, now)
-    }
-
-    /// The body of a fix, made if need be: the mbox, byte for byte.
-    pub(super) fn fix_body(
-        &self,
-        tx: &mut Tx<'_>,
-        embargo: &EmbargoId,
-        fix: &StoredFix,
-        container: Container,
-        now: DateTime<Utc>,
-    ) -> Result<Body, Refusal> {
-        let subject = BodySubject::Fix(fix.id.clone());
-        if let Some(body) = tx.body(embargo, &subject, container)? {
-            return Ok(body);
-        }
-        let bytes = tx.fix_bytes(embargo, &fix.id)?;
-        self.seal(tx, embargo, (&subject, container), &bytes, now)
-    }
-
-    fn seal(
-        &self,
-        tx: &mut Tx<'_>,
-        embargo: &EmbargoId,
-        (subject, container): (&BodySubject, Container),
-        plaintext: &[u8],
-        now: DateTime<Utc>,
-    ) -> Result<Body, Refusal> {
-        let key = SessionKey::from_random(self.entropy.bytes());
-        let server = self.server_key()?;
-        let content = seal_body(plaintext, &server, &key, container, now)
-            .map_err(|_| Refusal::Unavailable("a message could not be encrypted".to_owned()))?;
-        let body = Body {
-            id: crate::domain::id::NoticeId::from_random(self.entropy.bytes()).to_string(),
-            container,
-            content,
-            session_key: key.as_bytes().to_vec().into(),
-        };
-        Ok(tx.keep_body(embargo, subject, &body, now)?)
-    }
-
-    /// The head of `body` for one certificate, kept so that every copy has the same bytes.
-    pub(super) fn head(
-        tx: &mut Tx<'_>,
-        body: &Body,
-        certificate: &Certificate,
-        acceptance: &Acceptance,
-        stored: (&CertificateId, i64),
-        now: DateTime<Utc>,
-    ) -> Result<Vec<u8>, Refusal> {
-        // Checked whenever a head is made or used.
-        certificate.check(acceptance, now).map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
-        if let Some(head) = tx.head(&body.id, stored.0, stored.1)? {
-            return Ok(head);
-        }
-        let key: [u8; 32] = body.session_key.as_slice().try_into().map_err(|_| {
-            Refusal::Store(crate::store::StoreError::Corrupt { table: "bodies", id: body.id.clone() })
-        })?;
-        let head = make_head(&SessionKey::from_random(key), certificate, acceptance, now)
-            .map_err(|trouble| Refusal::invalid(trouble.code(), trouble))?;
-        Ok(tx.keep_head(&body.id, stored.0, stored.1, &head, now)?)
+            Fate::TooLarge(reply) => {
+                let notice = tx.notice(&claimed.notice)?;
+                let smaller = head.is_some() && !words_only && self.leave_patches_out(tx, &notice, now)?;
+                if smaller { Fate::TooLarge(reply) } else { Fate::Refused(reply) }
+            }
+            fate => fate,
+        })
     }
 
     /// Records that a copy cannot be made, and tells the maintainers.
@@ -363,11 +214,14 @@ impl App {
             self.tell_of_trouble(tx, &claimed, trouble, now)?;
             return Ok(None);
         }
-        let body = self.notice_body(tx, &notice, addressee.certificate.container(), now)?;
+        let (body, words_only) = self.mailed_body(tx, &notice, addressee.certificate.container(), now)?;
         let stored = (&addressee.certificate_id, addressee.version);
         let head = Self::head(tx, &body, &addressee.certificate, &addressee.acceptance, stored, now)?;
-        let current =
-            FrozenHead { certificate: addressee.certificate_id.to_string(), version: addressee.version };
+        let current = FrozenHead {
+            certificate: addressee.certificate_id.to_string(),
+            version: addressee.version,
+            words_only,
+        };
         let frozen = match &claimed.frozen {
             Some(frozen)
                 if frozen.head.as_ref() == Some(&current) && frozen.address == addressee.address.as_str() =>
@@ -569,6 +423,8 @@ fn outcome(claimed: &Claimed, fate: Fate, now: DateTime<Utc>, jitter: u8) -> Out
     let (state, not_before, reply, attempted) = match fate {
         Fate::Accepted(reply) => (DeliveryState::Accepted, now, reply, true),
         Fate::Refused(reply) => (DeliveryState::Failed, now, reply, true),
+        // The next attempt is a smaller mail, and says nothing about this one's relay that would need a rest.
+        Fate::TooLarge(reply) => (DeliveryState::Pending, now, reply, true),
         Fate::Deferred(reply) | Fate::NotSent(reply) if used_up => (DeliveryState::Failed, now, reply, true),
         Fate::Deferred(reply) | Fate::NotSent(reply) => (DeliveryState::Pending, later, reply, true),
         Fate::Uncertain(reply) if claimed.attempts + 1 >= MAX_UNCERTAIN => {

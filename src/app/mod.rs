@@ -5,6 +5,7 @@
 //! they may do is judged here, in the transaction that does it.
 
 pub mod answers;
+mod bodies;
 pub mod commands;
 pub mod deliveries;
 pub mod embargoes;
@@ -19,6 +20,7 @@ pub mod roster;
 pub mod schedule;
 mod scope;
 pub mod sessions;
+pub mod test_mail;
 mod texts;
 
 use std::sync::{Arc, RwLock};

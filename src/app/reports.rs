@@ -212,7 +212,11 @@ fn packager_report(
     .find_map(|(copy, packager)| Some((packager, current().find(|it| it.state == copy)?.reply.clone())));
     let (state, trouble) = match (stuck, told_at) {
         (Some(stuck), _) => stuck,
-        (None, None) => (PackagerState::Waiting, String::new()),
+        (None, None) => {
+            // Nobody should have to wait until the last attempt to learn that the relay wants something.
+            let tried = current().find(|copy| copy.state == DeliveryState::Pending && copy.attempts > 0);
+            (PackagerState::Waiting, tried.map_or_else(String::new, |copy| copy.reply.clone()))
+        }
         (None, Some(since)) => match said.receipt {
             Some((number, _)) if Some(number) >= told_revision => (PackagerState::Answered, String::new()),
             // Once it is over, nobody has to be asked for a receipt any more.

@@ -177,12 +177,34 @@ impl Material<'_> {
         for waiver in &revision.content.case.waivers {
             let _ = writeln!(list, "{}: no fix: {}", waiver.branch, waiver.reason);
         }
-        list.push_str(if self.attached {
-            "The patches are attached; `git am` takes them as they are."
+        if self.attached {
+            list.push_str("The patches are attached; `git am` takes them as they are.");
         } else {
-            "The patches are too large for mail. Fetch them with\n  embargoctl pull, or curl with a token, and gpg -d."
-        });
+            self.recipe(&mut list, revision.number);
+        }
         paragraph(out, "WHICH PATCH FOR WHICH BRANCH", &list);
+    }
+
+    /// How to fetch what is not attached, ready to be typed.
+    fn recipe(&self, list: &mut String, number: u32) {
+        let id = self.embargo;
+        let _ = writeln!(
+            list,
+            "The patches are too large for mail. This fetches them:\n\n  embargoctl pull {id}\n\nand so does this; \
+             me.asc is your OpenPGP key (gpg --armor --export YOUR-ADDRESS > me.asc):\n\n  S={}\n  \
+             curl -s $S/api/v1/challenges --data-binary @me.asc | gpg -dq |\n    \
+             curl -s $S/api/v1/tokens --data-binary @- > token",
+            self.base_url
+        );
+        for fix in self.fixes {
+            let _ = writeln!(
+                list,
+                "  curl -s -H \"Authorization: Bearer $(cat token)\" \\\n    \
+                 $S/api/v1/embargoes/{id}/revisions/{number}/fixes/{} | gpg -dq > {}",
+                fix.id,
+                file_name(&fix.content.branch)
+            );
+        }
     }
 
     fn new_date(&self, out: &mut String) {
@@ -227,6 +249,11 @@ impl Material<'_> {
         paragraph(out, "WHERE TO LOOK", &format!("embargoctl show {}", self.embargo));
         self.when(out);
     }
+}
+
+/// What the fix of a branch is called as a file.
+pub(super) fn file_name(branch: &str) -> String {
+    format!("{}.mbox", branch.replace('/', "-"))
 }
 
 /// What a contact is told whose certificate cannot be used: no content, no project, no date.

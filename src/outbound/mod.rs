@@ -45,6 +45,17 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether a smaller mail might be taken: 552, or what RFC 3463 calls too big (5.3.4, 5.2.3).
+    pub fn is_about_size(&self) -> bool {
+        let too_big = |reply: &str| reply.split(' ').any(|word| ["5.3.4", "5.2.3"].contains(&word));
+        match self {
+            Self::Refused { code, reply, permanent: true } => *code == 552 || too_big(reply),
+            _ => false,
+        }
+    }
+}
+
 /// What a foreign server said, fit to be stored and shown: no control or direction characters, at most 500 long.
 pub fn cleaned(text: &str) -> String {
     const MOST: usize = 500;

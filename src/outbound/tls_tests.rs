@@ -153,7 +153,9 @@ async fn a_relay_with_the_wrong_certificate_sees_neither_password_nor_mail() {
         for tls in [RelayTls::Starttls, RelayTls::Implicit] {
             let server = relay(shown, tls == RelayTls::Starttls, "");
             let result = Relay::new(&config(&server, tls, believed, folder.path())).unwrap().connect().await;
-            assert!(matches!(result, Err(RelayError::Broken { .. })), "{:?}", result.err());
+            let error = result.err().unwrap();
+            assert!(matches!(error, RelayError::Broken { .. }), "{error:?}");
+            assert!(error.to_string().contains("relay.host must be a name in its certificate"), "{error}");
             let seen = server.seen.join().unwrap();
             assert!(seen.iter().all(|line| line == "STARTTLS" || line.starts_with("EHLO")), "{seen:?}");
         }

@@ -76,6 +76,9 @@ pub struct FrozenHead {
     pub certificate: String,
     /// Its state.
     pub version: i64,
+    /// Whether the body behind it is the one without patches.
+    #[serde(default)]
+    pub words_only: bool,
 }
 
 impl FrozenHead {

@@ -57,6 +57,8 @@ pub struct NoticeFacts {
 pub enum BodySubject {
     /// A notice's MIME entity.
     Notice(NoticeId),
+    /// The same without the patches, for a relay that found it too large.
+    Words(NoticeId),
     /// A fix's bytes.
     Fix(FixId),
 }
@@ -65,6 +67,7 @@ impl BodySubject {
     fn columns(&self) -> (&'static str, &str) {
         match self {
             Self::Notice(id) => ("notice", id.as_str()),
+            Self::Words(id) => ("words", id.as_str()),
             Self::Fix(id) => ("fix", id.as_str()),
         }
     }

@@ -197,8 +197,10 @@ impl Trouble {
 }
 
 fn fate(outcome: Outcome) -> Fate {
+    let too_large = outcome.is_about_size();
     match outcome {
         Outcome::Accepted { reply } => Fate::Accepted(reply),
+        Outcome::Refused { reply, .. } if too_large => Fate::TooLarge(reply),
         Outcome::Refused { reply, permanent: true, .. } => Fate::Refused(reply),
         Outcome::Refused { reply, permanent: false, .. } => Fate::Deferred(reply),
         Outcome::NotSent { reason } => Fate::NotSent(reason),

@@ -24,4 +24,5 @@ mod read_only;
 mod reading;
 mod reference;
 mod shut_vault;
+mod too_large;
 mod whole_story;

@@ -132,6 +132,10 @@ async fn a_relay_that_was_away_delays_everybody_and_loses_nobody() {
     let mara = server.maintainer();
     let id = mara.announces().await;
     server.run_worker_until_idle().await;
+    let token = mara.token().await;
+    let view: DeliveriesView = mara.reads(&token, &format!("/api/v1/embargoes/{id}/deliveries")).await;
+    let waiting = &view.packagers[0];
+    assert!(waiting.state == "waiting" && waiting.trouble.contains("relay"), "{waiting:?}");
     server.clock.advance(HOUR);
     server.run_worker_until_idle().await;
     server.clock.advance(HOUR);

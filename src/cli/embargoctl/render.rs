@@ -159,7 +159,7 @@ fn packagers(packagers: &[PackagerState], now: DateTime<Utc>, paint: Paint) -> S
         let told = packager.told_at.map(|at| plain(format!("told {}", short(at, now))));
         let mut row = vec![name, told.unwrap_or_else(|| plain("not told"))];
         match packager.state.as_str() {
-            "told" | "answered" | "waiting" => {
+            "told" | "answered" | "waiting" if packager.trouble.is_empty() => {
                 let said = &packager.said;
                 let receipt = said.receipt_at.map(|at| {
                     let revision = said.receipt_revision.unwrap_or_default();

@@ -16,6 +16,8 @@ use super::{Arguments, Command, audit, pages, practice, project};
 use crate::app::Refusal;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::demo::sink::{Fault, Sink, Stage};
+use crate::domain::address::Address;
 use crate::entropy::Entropy;
 use crate::openpgp::{Person, Suite};
 use crate::vault::KeyEncryptionKey;
@@ -347,7 +349,7 @@ fn an_exception_for_sha1_needs_a_day_to_come_and_a_reason_which_is_kept_in_the_l
 fn doctor_finds_what_is_wrong_and_says_how_to_mend_it() {
     let place = Place::new();
     place.init(&["--practice"]).unwrap();
-    let look = || doctor::look(&place.global(), &Clock::System).unwrap();
+    let look = || doctor::look(&place.global(), &Clock::System, None).unwrap();
     let texts = |level: Level| -> Vec<String> {
         look().into_iter().filter(|finding| finding.level == level).map(|finding| finding.text).collect()
     };
@@ -389,7 +391,7 @@ fn doctor_names_whose_certificate_ends_soon_and_what_its_owner_can_type() {
     let place = Place::new();
     place.init(&[]).unwrap();
     add(&place, &[], &expiring("<security@debian.example>")).unwrap();
-    let found = doctor::look(&place.global(), &Clock::System).unwrap();
+    let found = doctor::look(&place.global(), &Clock::System, None).unwrap();
     let soon: Vec<_> = found.iter().filter(|finding| finding.text.contains(" expires on ")).collect();
     assert_eq!(soon.len(), 1, "{soon:?}");
     assert_eq!(soon[0].level, Level::Warn);
@@ -408,7 +410,7 @@ fn doctor_opens_no_recovery_file_and_sees_that_it_is_damaged_or_another_ones() {
     let file = place.file("ben.asc", &ben.certificate().to_armored());
     place.init(&["--maintainer", file.to_str().unwrap()]).unwrap();
     let texts = || -> Vec<String> {
-        doctor::look(&place.global(), &Clock::System)
+        doctor::look(&place.global(), &Clock::System, None)
             .unwrap()
             .into_iter()
             .map(|finding| finding.text)
@@ -437,7 +439,7 @@ fn doctor_opens_no_recovery_file_and_sees_that_it_is_damaged_or_another_ones() {
 fn doctor_says_how_much_room_there_is_and_what_the_database_promises() {
     let place = Place::new();
     place.init(&[]).unwrap();
-    let found = doctor::look(&place.global(), &Clock::System).unwrap();
+    let found = doctor::look(&place.global(), &Clock::System, None).unwrap();
     for beginning in ["disk: ", "database sqlite, write-ahead log", "files: ", "clock ", "server key "] {
         assert!(found.iter().any(|finding| finding.text.starts_with(beginning)), "{beginning}: {found:?}");
     }
@@ -454,6 +456,48 @@ fn a_packager_is_added_with_a_warning_if_the_certificate_ends_soon_or_names_anot
     assert_eq!(codes(&soon, "team@debian.example"), ["expires-too-soon", "address-mismatch"]);
     let good = person("D <security@debian.example>").certificate().to_bytes();
     assert_eq!(codes(&good, "security@debian.example"), [""; 0]);
+}
+
+#[test]
+fn doctor_sends_a_test_mail_only_when_asked_and_tells_what_the_relay_said_of_each() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sink = runtime.block_on(Sink::start()).unwrap();
+    let text = fs::read_to_string(place.global().config).unwrap();
+    let port = format!("port = {}", sink.address().port());
+    let text = text.replace("port = 25", &port).replace("\"localhost\"", "\"127.0.0.1\"");
+    fs::write(place.global().config, text).unwrap();
+    let look = |mail: Option<&[Address]>| {
+        let found = doctor::look(&place.global(), &Clock::System, mail).unwrap();
+        found.into_iter().filter(|finding| finding.text.starts_with("test mail")).collect::<Vec<_>>()
+    };
+    assert_eq!(look(None), []);
+    assert_eq!(sink.messages().len(), 0);
+
+    let found = look(Some(&[]));
+    assert_eq!((found.len(), found[0].level), (1, Level::Ok), "{found:?}");
+    assert!(found[0].text.starts_with("test mail to ada@upstream.example accepted: 250"), "{found:?}");
+    let received = sink.for_recipient("ada@upstream.example");
+    assert!(String::from_utf8_lossy(&received[0].bytes).contains("Test mail: nothing to do"));
+
+    sink.plan_for("ben@upstream.example", Fault::reply(Stage::Rcpt, 550, "5.1.1 no such mailbox"));
+    let found = look(Some(&["ben@upstream.example".parse().unwrap()]));
+    assert_eq!(found[0].text, "test mail to ben@upstream.example refused: 550 5.1.1 no such mailbox");
+    assert!(found[0].level == Level::Fail && found[0].cure.is_some(), "{found:?}");
+    assert_eq!(sink.messages().len(), 1);
+}
+
+#[test]
+fn practice_puts_its_test_mail_into_its_folder_marked_as_practice() {
+    let place = Place::new();
+    place.init(&["--practice"]).unwrap();
+    let found = doctor::look(&place.global(), &Clock::System, Some(&[])).unwrap();
+    assert!(found.iter().all(|finding| finding.level != Level::Fail), "{found:?}");
+    let folder = place.path("embargo/state/mail/ada@upstream.example/new");
+    let mails: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(mails.len(), 1);
+    assert!(fs::read_to_string(&mails[0]).unwrap().contains("X-Embargod-Practice: yes"));
 }
 
 #[test]

@@ -18,6 +18,22 @@ use super::super::stream::LineStream;
 use super::{Connection, cleaned, refusal};
 use crate::config::relay::{InvalidRelay, RelayConfig, RelayTls};
 
+/// What the relay is asked for with a password.
+const LOGIN: &str = "the login";
+
+fn login_cure(stage: &str) -> &'static str {
+    if stage == LOGIN { "; nothing was sent, see relay.user and relay.password_file" } else { "" }
+}
+
+fn certificate_cure(detail: &str) -> &'static str {
+    if detail.contains("certificate") {
+        "; nothing was sent: relay.host must be a name in its certificate, and relay.ca_file hold who issued it, if the \
+         system does not trust them anyway"
+    } else {
+        ""
+    }
+}
+
 /// Why there is no connection to the relay. No mail was sent, and no password off loopback without TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
@@ -67,7 +83,7 @@ pub enum RelayError {
         address: SocketAddr,
     },
     /// It said no before a mail was begun.
-    #[error("the relay refused {stage}: {reply}")]
+    #[error("the relay refused {stage}: {reply}{cure}", cure = login_cure(.stage))]
     Refused {
         /// What was refused.
         stage: &'static str,
@@ -93,7 +109,10 @@ pub enum RelayError {
         host: String,
     },
     /// The conversation or the TLS handshake broke down; a certificate that does not verify ends here too.
-    #[error("the connection to the relay broke at {stage}: {detail}")]
+    #[error(
+        "the connection to the relay broke at {stage}: {detail}{cure}",
+        cure = certificate_cure(.detail)
+    )]
     Broken {
         /// Where.
         stage: &'static str,
@@ -182,7 +201,7 @@ impl Relay {
                 inner.abort().await;
                 return Err(RelayError::NoAuth { host: self.config.host.clone() });
             }
-            self.answered("the login", inner.auth(DEFAULT_MECHANISMS, credentials)).await?;
+            self.answered(LOGIN, inner.auth(DEFAULT_MECHANISMS, credentials)).await?;
         }
         // The library keeps neither SIZE nor PIPELINING from its own greeting.
         let offer = self.answered("EHLO", inner.command(Ehlo::new(self.hello.clone()))).await?;

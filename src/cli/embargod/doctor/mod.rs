@@ -1,6 +1,6 @@
 //! `embargod doctor`: everything an installation needs, looked at once, with the cure beside what is wrong.
 //!
-//! It changes nothing, sends no mail, and runs beside a running server.
+//! It changes nothing, sends no mail unless it is asked to, and runs beside a running server.
 
 mod data;
 mod disk;
@@ -8,6 +8,7 @@ mod durability;
 mod files;
 mod people;
 mod relay;
+mod test_mail;
 
 use std::process::ExitCode;
 
@@ -19,17 +20,21 @@ use super::{log, practice, screen};
 use crate::app::Refusal;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::address::Address;
 
 /// Arguments of `embargod doctor`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  embargod doctor\n  embargod doctor --json | jq '.[] | select(.level != \"ok\")'\n\n\
+    after_help = "Examples:\n  embargod doctor\n  embargod doctor --mail\n  embargod doctor --mail ada@upstream.example\n  embargod doctor --json | jq '.[] | select(.level != \"ok\")'\n\n\
     Exit codes: 0 nothing failed (there may be warnings), 1 something failed."
 )]
 pub(super) struct DoctorArguments {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+    /// Also send a test mail through the relay: to ADDRESS, or to every maintainer if none is named.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..)]
+    pub mail: Option<Vec<Address>>,
 }
 
 /// How bad it is.
@@ -74,7 +79,7 @@ impl Finding {
 
 /// Looks, shows what was found, and says by the exit code whether something failed.
 pub(super) fn run(global: &Global, arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
-    let findings = look(global, &Clock::System)?;
+    let findings = look(global, &Clock::System, arguments.mail.as_deref())?;
     if arguments.json {
         screen::json(&findings);
     } else {
@@ -92,8 +97,13 @@ pub(super) fn run(global: &Global, arguments: &DoctorArguments) -> Result<ExitCo
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Looks at everything that can be looked at; what depends on something that failed is left out.
-pub(super) fn look(global: &Global, clock: &Clock) -> Result<Vec<Finding>, Failure> {
+/// Looks at everything that can be looked at; what depends on something that failed is left out. With `mail`
+/// test mails go to the addresses in it, or to every maintainer if it is empty.
+pub(super) fn look(
+    global: &Global,
+    clock: &Clock,
+    mail: Option<&[Address]>,
+) -> Result<Vec<Finding>, Failure> {
     let config = match global.load() {
         Ok(config) => config,
         Err(failure) => {
@@ -104,6 +114,8 @@ pub(super) fn look(global: &Global, clock: &Clock) -> Result<Vec<Finding>, Failu
         }
     };
     let mut findings = vec![configuration(global, &config)];
+    let mut recipients = mail.unwrap_or_default().to_vec();
+    let mut opened_as = None;
     findings.extend(address(&config));
     findings.extend(files::check(global, &config));
     findings.extend(disk::check(&config));
@@ -115,7 +127,12 @@ pub(super) fn look(global: &Global, clock: &Clock) -> Result<Vec<Finding>, Failu
             findings.extend(data::check(&store, now)?);
             if store.read_now(|tx| Ok::<_, Refusal>(tx.check_key()?)).is_ok() {
                 findings.extend(people::check(&store, &config.state(), now)?);
+                if mail.is_some_and(<[_]>::is_empty) {
+                    recipients = people::addresses_of_maintainers(&store)?;
+                }
             }
+            // Practice mail must not leave this machine, and neither must what nobody knows to be real.
+            opened_as = (!is_practice || config.mail_stays_here()).then_some((is_practice, now));
             if is_practice {
                 findings
                     .push(Finding::ok("practice, for ever: its clock can be moved and no mail leaves it"));
@@ -129,7 +146,12 @@ pub(super) fn look(global: &Global, clock: &Clock) -> Result<Vec<Finding>, Failu
         }
         Err(failure) => findings.push(Finding::failure(&failure, "see [database] in the configuration")),
     }
-    findings.push(relay::check(&config)?);
+    let relay = relay::check(&config)?;
+    let reached = relay.level != Level::Fail;
+    findings.push(relay);
+    if let (Some((practice, now)), true, true) = (opened_as, reached, mail.is_some()) {
+        findings.extend(test_mail::send(&config, recipients, practice, now)?);
+    }
     Ok(findings)
 }
 

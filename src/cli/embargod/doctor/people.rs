@@ -9,6 +9,7 @@ use super::super::console::recovery_path;
 use super::super::failure::Failure;
 use super::Finding;
 use crate::app::Refusal;
+use crate::domain::address::Address;
 use crate::openpgp::{Acceptance, Certificate, Expected, Inspection, packets};
 use crate::store::{Store, StoredCertificate, Tx};
 
@@ -98,6 +99,12 @@ fn projects(tx: &mut Tx<'_>) -> Result<Vec<Finding>, Refusal> {
     Ok(findings)
 }
 
+/// Where maintainers are reached.
+pub(super) fn addresses_of_maintainers(store: &Store) -> Result<Vec<Address>, Failure> {
+    let people = store.read_now(|tx| Ok::<_, Refusal>(tx.maintainers()?))?;
+    Ok(people.iter().filter_map(|person| person.address.parse().ok()).collect())
+}
+
 /// What keeps a maintainer from opening the database after a loss, as far as it shows without the secret key.
 fn recovery(one: &Someone, state: &Path) -> Option<Finding> {
     let path = recovery_path(state, &one.certificate.fingerprint());
@@ -107,7 +114,10 @@ fn recovery(one: &Someone, state: &Path) -> Option<Finding> {
     };
     let summary = packets(&bytes);
     let keys = one.certificate.key_fingerprints();
-    let is_ours = |recipient: &String| keys.iter().any(|key| key.ends_with(recipient.as_str()));
+    // A key id is the end of a fingerprint of version 4, and the beginning of one of version 6.
+    let is_ours = |recipient: &String| {
+        keys.iter().any(|key| key.ends_with(recipient.as_str()) || key.starts_with(recipient.as_str()))
+    };
     let wrong = if summary.containers.len() != 1 || !summary.others.is_empty() {
         "is damaged"
     } else if summary.session_keys.iter().filter_map(|packet| packet.recipient.as_ref()).any(is_ours) {

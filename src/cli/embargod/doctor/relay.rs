@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tokio::runtime::{Builder, Runtime};
+
 use super::super::failure::Failure;
 use super::Finding;
 use crate::config::Config;
@@ -13,11 +15,7 @@ pub(super) fn check(config: &Config) -> Result<Finding, Failure> {
     if let (RelayKind::Maildir, Some(folder)) = (relay.kind, &relay.folder) {
         return Ok(maildir(folder));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::system("a thread"))?;
-    Ok(match runtime.block_on(greet(relay)) {
+    Ok(match runtime()?.block_on(greet(relay)) {
         Ok(Some(limit)) if limit < u64::try_from(config.mail.max_bytes).unwrap_or(u64::MAX) => Finding::warn(
             format!("{} takes mails of {limit} bytes at most", described(relay)),
             format!("write max_bytes = {limit} in [mail]: larger fixes are then fetched, not attached"),
@@ -28,6 +26,11 @@ pub(super) fn check(config: &Config) -> Result<Finding, Failure> {
             Finding::fail(error.to_string(), "correct [mail.relay], or wait until the relay is back")
         }
     })
+}
+
+/// Where a look at the relay runs.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::system("a thread"))
 }
 
 /// Connects, says EHLO, logs in if so configured, and goodbye.
