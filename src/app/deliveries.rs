@@ -13,7 +13,9 @@ use super::texts::key_trouble;
 use super::{App, Refusal, certificate_of};
 use crate::domain::address::Address;
 use crate::domain::id::CertificateId;
-use crate::domain::notice::{DeliveryState, MAX_ATTEMPTS, MAX_UNCERTAIN, NoticeKind, retry_at};
+use crate::domain::notice::{
+    ATTEMPTS_BEFORE_ALARM, DeliveryState, MAX_ATTEMPTS, MAX_UNCERTAIN, NoticeKind, retry_at,
+};
 use crate::mail::{Boundary, HeaderText, MessageId, OuterHead, outer_frame, plain_message};
 use crate::openpgp::{Acceptance, ArmoredBody, Certificate};
 use crate::store::{Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx};
@@ -134,9 +136,17 @@ impl App {
                     let fate = app.made_smaller(tx, &claimed, fate, now)?;
                     let [jitter] = app.entropy.bytes();
                     let outcome = outcome(&claimed, fate, now, jitter);
-                    if tx.record_outcome(&claimed, &outcome, now)? && outcome.state == DeliveryState::Failed {
-                        app.alarm(tx, &claimed, "A notice could not be delivered", &outcome.reply, now)?;
+                    if !tx.record_outcome(&claimed, &outcome, now)? {
+                        continue;
                     }
+                    let what = match outcome.state {
+                        DeliveryState::Failed => "A notice could not be delivered",
+                        DeliveryState::Pending if claimed.attempts + 1 == ATTEMPTS_BEFORE_ALARM => {
+                            "A notice still waits, and is tried every hour"
+                        }
+                        _ => continue,
+                    };
+                    app.alarm(tx, &claimed, what, &outcome.reply, now)?;
                 }
                 Ok(())
             })
@@ -229,12 +239,15 @@ impl App {
                 frozen.clone()
             }
             _ => {
-                let (prefix, suffix) = self.frame(&addressee.address, now);
+                let mut head = self.outer_head(&addressee.address, now);
+                // Mails about one embargo hang together in the recipient's mail program.
+                head.in_reply_to = tx.first_message_id(&claimed)?.and_then(|first| first.parse().ok());
+                let (before, after) = outer_frame(&head, &Boundary::from_bytes(self.entropy.bytes()));
                 Frozen {
                     address: addressee.address.to_string(),
-                    message_id: String::new(),
-                    prefix,
-                    suffix,
+                    message_id: head.message_id.to_string(),
+                    prefix: String::from_utf8_lossy(&before).into_owned(),
+                    suffix: String::from_utf8_lossy(&after).into_owned(),
                     head: Some(current),
                 }
             }
@@ -311,12 +324,6 @@ impl App {
             list_id: None,
             practice: self.settings.practice,
         }
-    }
-
-    fn frame(&self, to: &Address, now: DateTime<Utc>) -> (String, String) {
-        let boundary = Boundary::from_bytes(self.entropy.bytes());
-        let (before, after) = outer_frame(&self.outer_head(to, now), &boundary);
-        (String::from_utf8_lossy(&before).into_owned(), String::from_utf8_lossy(&after).into_owned())
     }
 
     /// Tells maintainers, and the contact without content, that a certificate cannot be used.

@@ -128,8 +128,12 @@ impl DeliveryState {
     }
 }
 
-/// How often a copy is tried before people have to look.
-pub const MAX_ATTEMPTS: u32 = 12;
+/// How often a copy is tried before people have to look: for about six hours.
+pub const ATTEMPTS_BEFORE_ALARM: u32 = 12;
+
+/// How often a copy is tried before it is given up: for about five days, as mail servers do (RFC 5321, 4.5.4.1), so
+/// that no outage of a relay over a weekend costs a notice.
+pub const MAX_ATTEMPTS: u32 = 128;
 
 /// How often the same bytes go again after a lost answer.
 pub const MAX_UNCERTAIN: u32 = 3;
@@ -164,5 +168,10 @@ mod tests {
         assert!(waits.is_sorted());
         assert_eq!((waits[0], waits[19]), (30, 3_600));
         assert!((retry_at(now, 30, 255) - now).num_seconds() <= 4_500);
+        let hours = |attempts: u32| {
+            (0..attempts).map(|n| (retry_at(now, n, 0) - now).num_seconds()).sum::<i64>() / 3_600
+        };
+        assert_eq!(hours(ATTEMPTS_BEFORE_ALARM), 6);
+        assert!((24 * 4..24 * 6).contains(&hours(MAX_ATTEMPTS)), "{}", hours(MAX_ATTEMPTS));
     }
 }

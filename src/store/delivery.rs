@@ -392,6 +392,28 @@ impl Tx<'_> {
         rows.into_iter().map(|row| self.opened_delivery(row)).collect()
     }
 
+    /// The Message-ID of the first mail with content that was made for the recipient of `copy` about its embargo, if
+    /// that was another copy.
+    pub fn first_message_id(&mut self, copy: &Claimed) -> Result<Option<String>, StoreError> {
+        let (kind, recipient) = copy.recipient.columns();
+        let rows = deliveries::table
+            .filter(deliveries::embargo_id.eq(copy.embargo.as_str()))
+            .filter(deliveries::recipient_kind.eq(kind))
+            .filter(deliveries::recipient_id.eq(recipient))
+            .filter(deliveries::id.ne(copy.id.as_str()))
+            .filter(deliveries::frozen_sealed.is_not_null())
+            .order((deliveries::created_at, deliveries::id))
+            .select((deliveries::id, deliveries::frozen_sealed.assume_not_null()))
+            .load::<(String, Vec<u8>)>(self.db)?;
+        for (id, sealed) in rows {
+            let frozen: Frozen = self.open_json(copy.embargo.as_str(), frozen_place(&id), &sealed)?;
+            if frozen.head.is_some() {
+                return Ok(Some(frozen.message_id));
+            }
+        }
+        Ok(None)
+    }
+
     /// Every blocked copy, of all embargoes.
     pub fn blocked_deliveries(&mut self) -> Result<Vec<(EmbargoId, Delivery)>, StoreError> {
         let rows = deliveries::table

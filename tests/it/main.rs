@@ -24,5 +24,6 @@ mod read_only;
 mod reading;
 mod reference;
 mod shut_vault;
+mod threads;
 mod too_large;
 mod whole_story;

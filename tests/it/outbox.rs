@@ -55,6 +55,28 @@ async fn what_the_relay_takes_only_later_goes_again_with_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn a_relay_that_is_away_over_a_weekend_costs_no_notice_and_raises_one_alarm() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    server.sink.plan_for(&debian.address, Fault::reply(Stage::Rcpt, 450, "4.7.1 come back on Monday"));
+    let id = mara.announces().await;
+    for _ in 0..40 {
+        server.run_worker_until_idle().await;
+        server.clock.advance(HOUR + HOUR / 2);
+    }
+    let [copy] = <[_; 1]>::try_from(announcements(&server, &id).await).unwrap();
+    assert_eq!(copy.state, DeliveryState::Pending, "{}", copy.reply);
+    assert_eq!(server.sink.for_recipient(MARA).len(), 1);
+    let alarm = opened_alarms(&server).remove(0);
+    assert!(alarm.contains("still waits") && alarm.contains("come back on Monday"), "{alarm}");
+    server.sink.heal();
+    server.run_worker_until_idle().await;
+    assert_eq!(debian.subjects(&server.sink), ["EMBARGO Requests"]);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn what_the_relay_refuses_for_good_fails_alarms_the_maintainers_and_delays_nobody() {
     let server = TestServer::start().await;
     let (debian, gone, fedora) =
