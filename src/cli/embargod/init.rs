@@ -17,6 +17,7 @@ use super::failure::{Failure, sender};
 use super::files;
 use super::founding::{Founded, Founding};
 use super::practice;
+use super::relay_address::RelayAddress;
 use super::screen::item;
 use super::template::Template;
 use crate::app::Refusal;
@@ -33,6 +34,7 @@ const CONFIG: &str = "embargod.toml";
 const STATE: &str = "state";
 const DATABASE: &str = "embargod.sqlite";
 const URL_FILE: &str = "database-url";
+const RELAY_PASSWORD: &str = "relay-password";
 
 /// Arguments of `embargod init`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +43,8 @@ const URL_FILE: &str = "database-url";
     embargod init --practice --project requests --preset requests --maintainer me.asc\n  \
     embargod init --directory /srv/embargo --project widgetlib --preset pallets --zone Europe/Berlin \\\n      \
     --branch main --branch 2.x --maintainer ada.asc --maintainer ben.asc \\\n      \
-    --url https://embargo.widgetlib.example --from embargo@widgetlib.example\n\n\
+    --url https://embargo.widgetlib.example --from embargo@widgetlib.example \\\n      \
+    --relay smtp://embargod@smtp.example --relay-password FILE\n\n\
     me.asc is what `gpg --armor --export YOUR-ADDRESS` prints.")]
 pub(super) struct InitArguments {
     /// Where to make it; the directory is made if it is missing.
@@ -77,6 +80,13 @@ pub(super) struct InitArguments {
     /// An empty PostgreSQL database, such as `postgres://user:password@host/name`; SQLite if absent.
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
+    /// Where mail goes out: `smtp://user@host` (STARTTLS, port 587) or `smtps://user@host` (TLS, port 465), with
+    /// another `:port` if need be; the mail server of this machine if absent.
+    #[arg(long, value_name = "URL", conflicts_with = "practice")]
+    pub relay: Option<RelayAddress>,
+    /// A file with the password for the relay on its first line; it is copied into the installation.
+    #[arg(long, value_name = "FILE", requires = "relay")]
+    pub relay_password: Option<PathBuf>,
     /// Practice, for ever: a clock that can be moved, mail that stays in a folder, PRACTICE on every page.
     #[arg(long)]
     pub practice: bool,
@@ -155,6 +165,7 @@ pub(super) fn make(arguments: &InitArguments, clock: &Clock, entropy: &Entropy) 
     let from = sender(&from)?;
     let maintainers =
         arguments.maintainers.iter().map(|path| files::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let password = relay_password(arguments)?;
     let mut policy = arguments.preset.policy(arguments.zone);
     policy.supported_branches.clone_from(&arguments.branches);
     policy.changelog = arguments.changelog;
@@ -177,11 +188,15 @@ pub(super) fn make(arguments: &InitArguments, clock: &Clock, entropy: &Entropy) 
         Some(url) => ("url", url.clone()),
         None => ("url", format!("{STATE}/{DATABASE}")),
     };
+    if let Some(password) = &password {
+        files::create(&state.join(RELAY_PASSWORD), 0o400, password)?;
+    }
     let template = Template {
         url: &arguments.url,
         listen,
         from: from.as_str(),
         database: (database.0, &database.1),
+        relay: arguments.relay.as_ref(),
         practice: arguments.practice,
     };
     let text = template.text();
@@ -221,6 +236,23 @@ fn listen(url: &str) -> Result<SocketAddr, Failure> {
             "write --url https://…, and let a proxy with TLS answer there and pass requests on to 127.0.0.1:8080",
         )),
         None => Ok((Ipv4Addr::LOCALHOST, 8080).into()),
+    }
+}
+
+/// The password for the relay. A user without one, or one without a user, cannot log in.
+fn relay_password(arguments: &InitArguments) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    let user = arguments.relay.as_ref().and_then(|relay| relay.user.as_ref());
+    match (user, &arguments.relay_password) {
+        (Some(_), Some(path)) => Ok(Some(Zeroizing::new(files::read(path)?))),
+        (None, None) => Ok(None),
+        (Some(user), None) => Err(Failure::unfit(
+            format!("--relay names the user {user} and no password"),
+            "add --relay-password FILE, with the password on the file's first line",
+        )),
+        (None, Some(_)) => Err(Failure::unfit(
+            "--relay-password is given and --relay names no user",
+            "write the user before the host: --relay smtp://embargod@smtp.example",
+        )),
     }
 }
 

@@ -23,6 +23,7 @@ mod packager;
 mod pages;
 mod practice;
 mod project;
+mod relay_address;
 mod screen;
 mod serve;
 mod template;

@@ -33,6 +33,10 @@ pub(super) struct ServeArguments {
     /// Put everything together except the socket, say whether it would answer, and end.
     #[arg(long)]
     pub check: bool,
+    /// Where this one answers, such as `10.0.0.7:8080`; `listen` of the configuration if absent. Replicas on one
+    /// machine share a configuration and differ in this.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// A server that is put together and does nothing yet.
@@ -45,7 +49,8 @@ struct Prepared {
 
 /// Serves until told to stop.
 pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCode, Failure> {
-    let console = Console::open(global)?;
+    let mut console = Console::open(global)?;
+    console.config.server.listen = arguments.listen.unwrap_or(console.config.server.listen);
     log::start(&console.config.log)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     if arguments.check {

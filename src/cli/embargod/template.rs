@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use super::relay_address::RelayAddress;
+
 /// What `init` knows.
 pub(super) struct Template<'a> {
     pub url: &'a str,
@@ -10,6 +12,8 @@ pub(super) struct Template<'a> {
     pub from: &'a str,
     /// The line of the `[database]` section.
     pub database: (&'static str, &'a str),
+    /// The mail server that `init` was told; the one of this machine if it was told none.
+    pub relay: Option<&'a RelayAddress>,
     pub practice: bool,
 }
 
@@ -55,11 +59,24 @@ impl Template<'_> {
             line("kind", "\"maildir\"", "practice sends nothing: mails are put into folders");
             line("folder", "\"state/mail\"", "a Maildir for each recipient");
         } else {
-            line("host", "\"localhost\"", "the mail server that takes our mail, such as \"smtp.example\"");
-            line("port", "25", "587 with \"starttls\", 465 with \"implicit\"");
-            line("tls", "\"none\"", "\"none\" is allowed to this machine only");
-            line("# user", "\"embargod\"", "how we log in, together with");
-            line("# password_file", "\"state/relay-password\"", "a file with the password on its first line");
+            let (host, port, tls) = match self.relay {
+                Some(relay) => {
+                    (relay.host.as_str(), relay.port, if relay.implicit { "implicit" } else { "starttls" })
+                }
+                None => ("localhost", 25, "none"),
+            };
+            let user = self.relay.and_then(|relay| relay.user.as_deref());
+            let unless_used = if user.is_some() { "" } else { "# " };
+            line("host", &quoted(host), "the mail server that takes our mail, such as \"smtp.example\"");
+            line("port", &port.to_string(), "587 with \"starttls\", 465 with \"implicit\"");
+            line("tls", &quoted(tls), "\"none\" is allowed to this machine only");
+            line(
+                &format!("{unless_used}user"),
+                &quoted(user.unwrap_or("embargod")),
+                "how we log in, together with",
+            );
+            let key = format!("{unless_used}password_file");
+            line(&key, "\"state/relay-password\"", "a file with the password on its first line");
             line("# messages_per_minute", "60", "if the relay wants them slowly");
         }
         line("", "[log]", "");

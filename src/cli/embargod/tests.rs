@@ -16,6 +16,7 @@ use super::{Arguments, Command, audit, pages, practice, project};
 use crate::app::Refusal;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::relay::RelayTls;
 use crate::demo::sink::{Fault, Sink, Stage};
 use crate::domain::address::Address;
 use crate::entropy::Entropy;
@@ -135,6 +136,24 @@ fn the_file_that_init_writes_fits_on_a_screen_and_explains_every_line() {
         let config = Config::load(&place.global().config, None).unwrap();
         assert!(config.mail_stays_here());
     }
+}
+
+#[test]
+fn the_relay_that_init_is_told_is_used_with_a_password_that_only_its_owner_may_read() {
+    let place = Place::new();
+    let password = place.file("password", "between us\n");
+    let relay = ["--relay", "smtp://embargod@smtp.example"];
+    let refused = place.init(&relay).err().unwrap();
+    assert!(refused.parts().1.unwrap().contains("--relay-password"), "{refused}");
+    place.init(&[&relay[..], &["--relay-password", password.to_str().unwrap()]].concat()).unwrap();
+    let kept = place.path("embargo/state/relay-password");
+    assert_eq!((fs::read_to_string(&kept).unwrap().as_str(), mode(&kept)), ("between us\n", 0o400));
+    let relay = Config::load(&place.global().config).unwrap().mail.relay;
+    assert_eq!((relay.host.as_str(), relay.port, relay.tls), ("smtp.example", 587, RelayTls::Starttls));
+    assert_eq!(
+        (relay.user.as_deref(), relay.password_file.as_deref()),
+        (Some("embargod"), Some(kept.as_path()))
+    );
 }
 
 #[test]
