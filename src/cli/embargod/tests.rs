@@ -148,7 +148,7 @@ fn the_relay_that_init_is_told_is_used_with_a_password_that_only_its_owner_may_r
     place.init(&[&relay[..], &["--relay-password", password.to_str().unwrap()]].concat()).unwrap();
     let kept = place.path("embargo/state/relay-password");
     assert_eq!((fs::read_to_string(&kept).unwrap().as_str(), mode(&kept)), ("between us\n", 0o400));
-    let relay = Config::load(&place.global().config).unwrap().mail.relay;
+    let relay = place.global().load().unwrap().mail.relay;
     assert_eq!((relay.host.as_str(), relay.port, relay.tls), ("smtp.example", 587, RelayTls::Starttls));
     assert_eq!(
         (relay.user.as_deref(), relay.password_file.as_deref()),
