@@ -190,10 +190,10 @@ fn may_know(tx: &mut Tx<'_>, actor: &Actor, embargo: &Embargo) -> Result<bool, R
         Actor::Maintainer(id) => Ok(tx.decides_for(id, &embargo.project)?),
         Actor::Contact { packager, .. } => {
             let announced = embargo.stage.is_announced();
-            let member = tx.members(&embargo.project)?.iter().any(|member| member.id == *packager);
+            let member = tx.is_member(&embargo.project, packager)?;
             Ok(announced
                 && member
-                && tx.audience(&embargo.id)?.contains(packager)
+                && tx.is_audience(&embargo.id, packager)?
                 && was_told(tx, embargo, packager)?)
         }
         Actor::Operator | Actor::Server => Ok(false),

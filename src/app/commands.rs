@@ -186,7 +186,7 @@ impl App {
                     };
                 }
                 let stored = tx.certificate(&opened.certificate)?;
-                let still = tx.maintainers()?.iter().any(|person| person.id == opened.maintainer);
+                let still = tx.maintainer(&opened.maintainer)?.is_some();
                 if stored.revoked_at.is_some() || !still {
                     return Err(Refusal::Unauthorised("this maintainer may no longer send commands"));
                 }

@@ -12,13 +12,14 @@ use sha2::{Digest as _, Sha256};
 use super::texts::key_trouble;
 use super::{App, Refusal, certificate_of};
 use crate::domain::address::Address;
-use crate::domain::id::CertificateId;
+use crate::domain::container::Container;
+use crate::domain::id::{CertificateId, NoticeId};
 use crate::domain::notice::{
     ATTEMPTS_BEFORE_ALARM, DeliveryState, MAX_ATTEMPTS, MAX_UNCERTAIN, NoticeKind, retry_at,
 };
 use crate::mail::{Boundary, HeaderText, MessageId, OuterHead, outer_frame, plain_message};
 use crate::openpgp::{Acceptance, ArmoredBody, Certificate};
-use crate::store::{Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx};
+use crate::store::{Body, Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx};
 
 /// How long a worker may hold a copy.
 const LEASE: Duration = Duration::seconds(600);
@@ -56,6 +57,15 @@ pub enum Fate {
     Stopped,
 }
 
+/// A notice's body, ready to be mailed to many.
+struct Mailed {
+    notice: NoticeId,
+    /// Its content lies in `armored`.
+    body: Body,
+    words_only: bool,
+    armored: ArmoredBody,
+}
+
 /// Somebody a copy is for, as of now.
 struct Addressee {
     address: Address,
@@ -82,15 +92,19 @@ impl App {
             .write(move |tx| {
                 let now = app.clock.now();
                 let mut outgoing = Vec::new();
-                let mut armored: Vec<(String, ArmoredBody)> = Vec::new();
+                let mut bodies: Vec<Mailed> = Vec::new();
                 for claimed in tx.claim_deliveries(&worker, now, now + LEASE, BATCH)? {
                     let copy = claimed.clone();
-                    match tx.attempt(|tx| app.prepare(tx, claimed, &mut armored, now)) {
+                    match tx.attempt(|tx| app.prepare(tx, claimed, &mut bodies, now)) {
                         Ok(Some(message)) => outgoing.push(message),
                         Ok(None) => {}
                         Err(Refusal::Store(error)) => return Err(Refusal::Store(error)),
                         // One copy that cannot be made delays no other.
-                        Err(refusal) => app.give_up(tx, &copy, &refusal.to_string(), now)?,
+                        Err(refusal) => {
+                            // A body that was made with it was rolled back with it.
+                            bodies.clear();
+                            app.give_up(tx, &copy, &refusal.to_string(), now)?;
+                        }
                     }
                 }
                 Ok(outgoing)
@@ -200,7 +214,7 @@ impl App {
         &self,
         tx: &mut Tx<'_>,
         claimed: Claimed,
-        armored: &mut Vec<(String, ArmoredBody)>,
+        bodies: &mut Vec<Mailed>,
         now: DateTime<Utc>,
     ) -> Result<Option<Outgoing>, Refusal> {
         let notice = tx.notice(&claimed.notice)?;
@@ -224,13 +238,13 @@ impl App {
             self.tell_of_trouble(tx, &claimed, trouble, now)?;
             return Ok(None);
         }
-        let (body, words_only) = self.mailed_body(tx, &notice, addressee.certificate.container(), now)?;
+        let mailed = self.mailed(tx, &notice, addressee.certificate.container(), bodies, now)?;
         let stored = (&addressee.certificate_id, addressee.version);
-        let head = Self::head(tx, &body, &addressee.certificate, &addressee.acceptance, stored, now)?;
+        let head = Self::head(tx, &mailed.body, &addressee.certificate, &addressee.acceptance, stored, now)?;
         let current = FrozenHead {
             certificate: addressee.certificate_id.to_string(),
             version: addressee.version,
-            words_only,
+            words_only: mailed.words_only,
         };
         let frozen = match &claimed.frozen {
             Some(frozen)
@@ -252,18 +266,35 @@ impl App {
                 }
             }
         };
-        let known = armored.iter().position(|(id, _)| *id == body.id);
-        let index = known.unwrap_or_else(|| {
-            armored.push((body.id.clone(), ArmoredBody::new(body.content, body.container)));
-            armored.len() - 1
-        });
-        let message = armored[index].1.message(&head);
+        let message = mailed.armored.message(&head);
         let mut parts: Vec<Arc<[u8]>> = vec![frozen.prefix.as_bytes().into()];
         parts.push(message.front.into());
         parts.push(Arc::clone(&message.tail));
         parts.push(message.end.into());
         parts.push(frozen.suffix.as_bytes().into());
         Ok(Some(self.frozen(tx, claimed, frozen, addressee.address, parts)?))
+    }
+
+    /// The body of a notice as it is mailed, read once for all copies of a batch.
+    fn mailed<'a>(
+        &self,
+        tx: &mut Tx<'_>,
+        notice: &Notice,
+        container: Container,
+        bodies: &'a mut Vec<Mailed>,
+        now: DateTime<Utc>,
+    ) -> Result<&'a Mailed, Refusal> {
+        let same = |known: &Mailed| known.notice == notice.id && known.body.container == container;
+        let index = match bodies.iter().position(same) {
+            Some(index) => index,
+            None => {
+                let (mut body, words_only) = self.mailed_body(tx, notice, container, now)?;
+                let armored = ArmoredBody::new(std::mem::take(&mut body.content), container);
+                bodies.push(Mailed { notice: notice.id.clone(), body, words_only, armored });
+                bodies.len() - 1
+            }
+        };
+        Ok(&bodies[index])
     }
 
     fn prepare_plain(
@@ -362,11 +393,9 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
         let who = match &claimed.recipient {
-            Recipient::Contact(id) => tx
-                .contacts()?
-                .into_iter()
-                .find(|contact| contact.id == *id)
-                .map_or_else(|| "a contact".to_owned(), |contact| contact.address),
+            Recipient::Contact(id) => {
+                tx.contact(id)?.map_or_else(|| "a contact".to_owned(), |contact| contact.address)
+            }
             // An alarm about an undeliverable alarm would never end.
             Recipient::Maintainer(_) => return Ok(()),
         };
@@ -389,17 +418,15 @@ fn addressee(
     now: DateTime<Utc>,
 ) -> Result<Option<Addressee>, Refusal> {
     let (address, certificate) = match recipient {
-        Recipient::Maintainer(id) => match tx.maintainers()?.into_iter().find(|person| person.id == *id) {
+        Recipient::Maintainer(id) => match tx.maintainer(id)? {
             Some(person) => (person.address, person.certificate),
             None => return Ok(None),
         },
         Recipient::Contact(id) => {
-            let Some(contact) = tx.contacts()?.into_iter().find(|contact| contact.id == *id) else {
-                return Ok(None);
-            };
+            let Some(contact) = tx.contact(id)? else { return Ok(None) };
             let Some(embargo) = tx.embargo(&notice.embargo)? else { return Ok(None) };
-            let member = tx.members(&embargo.project)?.iter().any(|member| member.id == contact.packager);
-            if !member || !tx.audience(&notice.embargo)?.contains(&contact.packager) {
+            let member = tx.is_member(&embargo.project, &contact.packager)?;
+            if !member || !tx.is_audience(&notice.embargo, &contact.packager)? {
                 return Ok(None);
             }
             (contact.address, contact.certificate)

@@ -340,12 +340,8 @@ fn told(tx: &mut Tx<'_>, embargo: &EmbargoId) -> Result<Vec<PackagerId>, Refusal
 /// Whether something can be encrypted to a recipient now.
 fn usable(tx: &mut Tx<'_>, recipient: &Recipient, now: DateTime<Utc>) -> Result<bool, Refusal> {
     let certificate = match recipient {
-        Recipient::Contact(id) => {
-            tx.contacts()?.into_iter().find(|contact| contact.id == *id).map(|contact| contact.certificate)
-        }
-        Recipient::Maintainer(id) => {
-            tx.maintainers()?.into_iter().find(|person| person.id == *id).map(|person| person.certificate)
-        }
+        Recipient::Contact(id) => tx.contact(id)?.map(|contact| contact.certificate),
+        Recipient::Maintainer(id) => tx.maintainer(id)?.map(|person| person.certificate),
     };
     let Some(certificate) = certificate else { return Ok(false) };
     let stored = tx.certificate(&certificate)?;

@@ -384,9 +384,7 @@ impl App {
 fn board(tx: &mut Tx<'_>, actor: &Actor, id: &EmbargoId, now: DateTime<Utc>) -> Result<BoardReport, Refusal> {
     let case = CaseReport::read(tx, id, now)?;
     let viewer = match actor {
-        Actor::Maintainer(id) => {
-            tx.maintainers()?.into_iter().find(|person| person.id == *id).map(|person| person.name)
-        }
+        Actor::Maintainer(id) => tx.maintainer(id)?.map(|person| person.name),
         _ => None,
     };
     let live = case.embargo.stage.is_live();

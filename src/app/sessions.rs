@@ -226,11 +226,11 @@ pub(super) fn bearer(
     }
     let (certificate, actor) = match &found.owner {
         TokenOwner::Maintainer(id) => {
-            let person = tx.maintainers()?.into_iter().find(|person| person.id == *id).ok_or_else(refused)?;
+            let person = tx.maintainer(id)?.ok_or_else(refused)?;
             (person.certificate, Actor::Maintainer(person.id))
         }
         TokenOwner::Contact(id) => {
-            let contact = tx.contacts()?.into_iter().find(|contact| contact.id == *id).ok_or_else(refused)?;
+            let contact = tx.contact(id)?.ok_or_else(refused)?;
             (contact.certificate, Actor::Contact { contact: contact.id, packager: contact.packager })
         }
     };

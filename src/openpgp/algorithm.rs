@@ -21,6 +21,11 @@ pub(super) fn is_supported<P: KeyParts, R: KeyRole>(key: &Key<P, R>) -> bool {
     key.pk_algo().is_supported() && curve(key).is_none_or(Curve::is_supported)
 }
 
+/// Whether a signature by the key takes several times as long to verify as one by another key of today.
+pub(super) fn is_slow<P: KeyParts, R: KeyRole>(key: &Key<P, R>) -> bool {
+    matches!(curve(key), Some(Curve::NistP384 | Curve::NistP521))
+}
+
 /// Whether session keys can be encrypted to the key, whatever its flags say.
 pub(super) fn can_encrypt<P: KeyParts, R: KeyRole>(key: &Key<P, R>) -> bool {
     key.pk_algo().for_encryption()

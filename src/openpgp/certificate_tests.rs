@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use openpgp::cert::CipherSuite;
 use openpgp::packet::UserID;
 use openpgp::serialize::SerializeInto as _;
 use openpgp::types::{HashAlgorithm, KeyFlags, ReasonForRevocation, SignatureType};
@@ -113,15 +114,32 @@ fn what_others_wrote_on_a_certificate_falls_away_and_so_does_what_its_owner_neve
 
 #[test]
 fn a_flood_of_forged_self_signatures_is_refused_before_they_are_verified() {
-    let cert = ordinary();
-    let packet = |packet: openpgp::Packet| packet.to_vec().unwrap();
-    let user_id = cert.userids().next().unwrap();
-    let binding = packet(user_id.self_signatures().next().unwrap().clone().into());
-    let beginning =
-        [packet(cert.primary_key().key().clone().into()), packet(user_id.userid().clone().into())].concat();
-    assert_eq!(refusal(&[&beginning[..], &binding.repeat(400)].concat()), "none");
-    let flooded = [&beginning[..], &binding.repeat(401)].concat();
-    assert_eq!(refusal(&flooded), "too-many-parts");
+    let parts = |cert: &openpgp::Cert| {
+        let packet = |packet: openpgp::Packet| packet.to_vec().unwrap();
+        let user_id = cert.userids().next().unwrap();
+        let key = packet(cert.primary_key().key().clone().into());
+        let binding = packet(user_id.self_signatures().next().unwrap().clone().into());
+        ([key, packet(user_id.userid().clone().into())].concat(), binding)
+    };
+    let slow = generate(builder().set_cipher_suite(CipherSuite::P384));
+    for (cert, most) in [(&slow, 64), (&ordinary(), 128)] {
+        let (beginning, binding) = parts(cert);
+        assert_eq!(refusal(&[&beginning[..], &binding.repeat(most)].concat()), "none");
+        assert_eq!(refusal(&[&beginning[..], &binding.repeat(most + 1)].concat()), "too-many-parts");
+    }
+    // A subkey that signs brings a second signature inside the first.
+    let signing = generate(builder().add_signing_subkey());
+    let subkey = signing.keys().subkeys().next().unwrap();
+    let packets: [openpgp::Packet; 2] = [
+        subkey.key().clone().role_into_subordinate().into(),
+        subkey.self_signatures().next().unwrap().clone().into(),
+    ];
+    let bound = packets[0].to_vec().unwrap();
+    let twice = packets[1].to_vec().unwrap().repeat(64);
+    let (beginning, binding) = parts(&signing);
+    assert_eq!(refusal(&[&beginning[..], &bound, &twice].concat()), "no-user-id");
+    assert_eq!(refusal(&[&beginning[..], &binding, &bound, &twice].concat()), "too-many-parts");
+    let (beginning, _) = parts(&ordinary());
     let crowd = [&beginning[..], &beginning[beginning.len() - 36..].repeat(64)].concat();
     assert_eq!(refusal(&crowd), "too-many-parts");
 }

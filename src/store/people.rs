@@ -287,6 +287,18 @@ impl Tx<'_> {
         rows.into_iter().map(|row| self.opened_maintainer(row)).collect()
     }
 
+    /// One maintainer, unless the person has been removed.
+    pub fn maintainer(&mut self, id: &MaintainerId) -> Result<Option<Maintainer>, StoreError> {
+        maintainers::table
+            .find(id.as_str())
+            .filter(maintainers::removed_at.is_null())
+            .select((maintainers::id, maintainers::certificate_id, maintainers::person_sealed))
+            .first::<MaintainerRow>(self.db)
+            .optional()?
+            .map(|row| self.opened_maintainer(row))
+            .transpose()
+    }
+
     /// Everybody who ever decided for some project: for reading old records, never for deciding anything.
     pub fn maintainers_ever(&mut self) -> Result<Vec<Maintainer>, StoreError> {
         let rows = maintainers::table

@@ -117,6 +117,18 @@ impl Tx<'_> {
         })
     }
 
+    /// One contact, unless it has been removed.
+    pub fn contact(&mut self, id: &ContactId) -> Result<Option<Contact>, StoreError> {
+        contacts::table
+            .find(id.as_str())
+            .filter(contacts::removed_at.is_null())
+            .select((contacts::id, contacts::packager_id, contacts::certificate_id, contacts::address_sealed))
+            .first(self.db)
+            .optional()?
+            .map(|row| self.opened_contact(row))
+            .transpose()
+    }
+
     /// The contact that owns a certificate.
     pub fn contact_by_certificate(
         &mut self,
@@ -170,6 +182,19 @@ impl Tx<'_> {
             .collect())
     }
 
+    /// Whether a packager is approved for a project, now.
+    pub fn is_member(&mut self, project: &ProjectId, packager: &PackagerId) -> Result<bool, StoreError> {
+        let count = memberships::table
+            .inner_join(packagers::table.on(packagers::id.eq(memberships::packager_id)))
+            .filter(memberships::project_id.eq(project.as_str()))
+            .filter(memberships::packager_id.eq(packager.as_str()))
+            .filter(memberships::removed_at.is_null())
+            .filter(packagers::removed_at.is_null())
+            .count()
+            .get_result::<i64>(self.db)?;
+        Ok(count == 1)
+    }
+
     /// Ends a packager's place in a project: it is told and shown nothing more.
     pub fn end_membership(
         &mut self,
@@ -194,6 +219,17 @@ impl Tx<'_> {
             .into_iter()
             .map(|id| parsed(&id, "audience", embargo.as_str()))
             .collect()
+    }
+
+    /// Whether an embargo's notices go to a packager.
+    pub fn is_audience(&mut self, embargo: &EmbargoId, packager: &PackagerId) -> Result<bool, StoreError> {
+        let count = audience::table
+            .filter(audience::embargo_id.eq(embargo.as_str()))
+            .filter(audience::packager_id.eq(packager.as_str()))
+            .filter(audience::removed_at.is_null())
+            .count()
+            .get_result::<i64>(self.db)?;
+        Ok(count == 1)
     }
 
     /// Sets the audience: who is missing from `chosen` gets nothing more, who is new gets what is current.

@@ -497,7 +497,7 @@ impl Maker {
                 "too-many-parts",
             ),
             odd("51 subkeys", [&beginning[..], &binding, &bound.repeat(51)].concat(), "too-many-parts"),
-            odd("401 self-signatures", [&beginning[..], &binding.repeat(401)].concat(), "too-many-parts"),
+            odd("129 self-signatures", [&beginning[..], &binding.repeat(129)].concat(), "too-many-parts"),
             odd(
                 "thousands of self-signatures",
                 [&beginning[..], &binding.repeat(4_000)].concat(),
