@@ -12,9 +12,7 @@ use crate::domain::container::Container;
 use crate::domain::embargo::{Embargo, Stage};
 use crate::domain::id::{CertificateId, EmbargoId};
 use crate::domain::notice::NoticeKind;
-use crate::mail::{
-    Attachment, AttachmentKind, Boundary, FileName, HeaderText, ProtectedNotice, protected_entity,
-};
+use crate::mail::{Attachment, AttachmentKind, Boundary, HeaderText, ProtectedNotice, protected_entity};
 use crate::openpgp::{Acceptance, Certificate, SessionKey, make_head, seal_body};
 use crate::store::{Body, BodySubject, Notice, StoredFix, StoredRevision, Tx};
 
@@ -68,7 +66,8 @@ impl App {
             .await?;
         for notice in lacking {
             let app = self.clone();
-            self.store
+            let made = self
+                .store
                 .write(move |tx| {
                     let now = app.clock.now();
                     app.notice_body(tx, &notice, Container::Seipdv1, now)?;
@@ -79,7 +78,11 @@ impl App {
                     }
                     Ok::<_, Refusal>(())
                 })
-                .await?;
+                .await;
+            // One that cannot be made holds up no other: its copies say why when they are claimed.
+            if let Err(Refusal::Store(error)) = made {
+                return Err(Refusal::Store(error));
+            }
         }
         Ok(())
     }
@@ -102,18 +105,20 @@ impl App {
         self.seal(tx, &notice.embargo, (&subject, container), &entity, now)
     }
 
-    /// The body that copies of a notice take now, and whether it is the one without patches.
+    /// The body that copies of a notice take: with what belongs in it, or the one without patches.
     pub(super) fn mailed_body(
         &self,
         tx: &mut Tx<'_>,
         notice: &Notice,
+        words_only: bool,
         container: Container,
         now: DateTime<Utc>,
-    ) -> Result<(Body, bool), Refusal> {
-        if tx.has_body(&BodySubject::Words(notice.id.clone()))? {
-            return Ok((self.words_body(tx, notice, container, now)?, true));
+    ) -> Result<Body, Refusal> {
+        if words_only {
+            self.words_body(tx, notice, container, now)
+        } else {
+            self.notice_body(tx, notice, container, now)
         }
-        Ok((self.notice_body(tx, notice, container, now)?, false))
     }
 
     /// Takes the patches out of a notice that was too large for the relay, for every copy that still waits; says
@@ -187,7 +192,7 @@ impl App {
             .iter()
             .zip(&bytes)
             .map(|(fix, bytes)| Attachment {
-                name: FileName::sanitised(&file_name(&fix.content.branch)),
+                name: file_name(&fix.content.branch),
                 kind: AttachmentKind::Patch,
                 bytes,
             })

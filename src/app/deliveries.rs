@@ -19,7 +19,9 @@ use crate::domain::notice::{
 };
 use crate::mail::{Boundary, HeaderText, MessageId, OuterHead, outer_frame, plain_message};
 use crate::openpgp::{Acceptance, ArmoredBody, Certificate};
-use crate::store::{Body, Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx};
+use crate::store::{
+    Body, BodySubject, Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx,
+};
 
 /// How long a worker may hold a copy.
 const LEASE: Duration = Duration::seconds(600);
@@ -204,6 +206,7 @@ impl App {
             not_before: now,
             reply: why.to_owned(),
             attempted: false,
+            uncertain: claimed.uncertain,
         };
         tx.record_outcome(claimed, &outcome, now)?;
         self.alarm(tx, claimed, "A notice could not be made", why, now)
@@ -219,7 +222,9 @@ impl App {
     ) -> Result<Option<Outgoing>, Refusal> {
         let notice = tx.notice(&claimed.notice)?;
         let settle = |tx: &mut Tx<'_>, state: DeliveryState, reply: &str| {
-            let outcome = Outcome { state, not_before: now, reply: reply.to_owned(), attempted: false };
+            let uncertain = claimed.uncertain;
+            let outcome =
+                Outcome { state, not_before: now, reply: reply.to_owned(), attempted: false, uncertain };
             tx.record_outcome(&claimed, &outcome, now).map(drop)
         };
         if !tx.is_current(&claimed.notice)? {
@@ -238,13 +243,19 @@ impl App {
             self.tell_of_trouble(tx, &claimed, trouble, now)?;
             return Ok(None);
         }
-        let mailed = self.mailed(tx, &notice, addressee.certificate.container(), bodies, now)?;
+        // What may have arrived goes again as it was; every other copy takes what the relay takes.
+        let words_only = match claimed.frozen.as_ref().and_then(|frozen| frozen.head.as_ref()) {
+            Some(head) if claimed.uncertain > 0 => head.words_only,
+            _ => tx.has_body(&BodySubject::Words(notice.id.clone()))?,
+        };
+        let container = addressee.certificate.container();
+        let mailed = self.mailed(tx, &notice, (words_only, container), bodies, now)?;
         let stored = (&addressee.certificate_id, addressee.version);
         let head = Self::head(tx, &mailed.body, &addressee.certificate, &addressee.acceptance, stored, now)?;
         let current = FrozenHead {
             certificate: addressee.certificate_id.to_string(),
             version: addressee.version,
-            words_only: mailed.words_only,
+            words_only,
         };
         let frozen = match &claimed.frozen {
             Some(frozen)
@@ -280,15 +291,17 @@ impl App {
         &self,
         tx: &mut Tx<'_>,
         notice: &Notice,
-        container: Container,
+        (words_only, container): (bool, Container),
         bodies: &'a mut Vec<Mailed>,
         now: DateTime<Utc>,
     ) -> Result<&'a Mailed, Refusal> {
-        let same = |known: &Mailed| known.notice == notice.id && known.body.container == container;
+        let same = |known: &Mailed| {
+            known.notice == notice.id && known.words_only == words_only && known.body.container == container
+        };
         let index = match bodies.iter().position(same) {
             Some(index) => index,
             None => {
-                let (mut body, words_only) = self.mailed_body(tx, notice, container, now)?;
+                let mut body = self.mailed_body(tx, notice, words_only, container, now)?;
                 let armored = ArmoredBody::new(std::mem::take(&mut body.content), container);
                 bodies.push(Mailed { notice: notice.id.clone(), body, words_only, armored });
                 bodies.len() - 1
@@ -454,6 +467,12 @@ fn addressee(
 fn outcome(claimed: &Claimed, fate: Fate, now: DateTime<Utc>, jitter: u8) -> Outcome {
     let later = retry_at(now, claimed.attempts, jitter);
     let used_up = claimed.attempts + 1 >= MAX_ATTEMPTS;
+    let uncertain = match &fate {
+        Fate::Uncertain(_) => claimed.uncertain + 1,
+        // The next mail is another one.
+        Fate::TooLarge(_) => 0,
+        _ => claimed.uncertain,
+    };
     let (state, not_before, reply, attempted) = match fate {
         Fate::Accepted(reply) => (DeliveryState::Accepted, now, reply, true),
         Fate::Refused(reply) => (DeliveryState::Failed, now, reply, true),
@@ -461,11 +480,11 @@ fn outcome(claimed: &Claimed, fate: Fate, now: DateTime<Utc>, jitter: u8) -> Out
         Fate::TooLarge(reply) => (DeliveryState::Pending, now, reply, true),
         Fate::Deferred(reply) | Fate::NotSent(reply) if used_up => (DeliveryState::Failed, now, reply, true),
         Fate::Deferred(reply) | Fate::NotSent(reply) => (DeliveryState::Pending, later, reply, true),
-        Fate::Uncertain(reply) if claimed.attempts + 1 >= MAX_UNCERTAIN => {
+        Fate::Uncertain(reply) if claimed.uncertain + 1 >= MAX_UNCERTAIN => {
             (DeliveryState::Failed, now, reply, true)
         }
         Fate::Uncertain(reply) => (DeliveryState::Uncertain, later, reply, true),
         Fate::Stopped => (DeliveryState::Pending, now, "stopped by the last look".to_owned(), false),
     };
-    Outcome { state, not_before, reply, attempted }
+    Outcome { state, not_before, reply, attempted, uncertain }
 }

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use crate::domain::instant::{display_duration, display_instant};
 use crate::domain::notice::NoticeKind;
+use crate::mail::FileName;
 use crate::store::{NoticeFacts, Project, StoredFix, StoredRevision};
 
 /// What a notice to packagers is written from.
@@ -196,13 +197,15 @@ impl Material<'_> {
              curl -s $S/api/v1/tokens --data-binary @- > token",
             self.base_url
         );
-        for fix in self.fixes {
+        // As attachments are named, so that typing every line loses none of them.
+        let names = FileName::distinct(self.fixes.iter().map(|fix| file_name(&fix.content.branch)));
+        for (fix, name) in self.fixes.iter().zip(names) {
             let _ = writeln!(
                 list,
                 "  curl -s -H \"Authorization: Bearer $(cat token)\" \\\n    \
                  $S/api/v1/embargoes/{id}/revisions/{number}/fixes/{} | gpg -dq > {}",
                 fix.id,
-                file_name(&fix.content.branch)
+                name.as_str()
             );
         }
     }
@@ -252,8 +255,8 @@ impl Material<'_> {
 }
 
 /// What the fix of a branch is called as a file.
-pub(super) fn file_name(branch: &str) -> String {
-    format!("{}.mbox", branch.replace('/', "-"))
+pub(super) fn file_name(branch: &str) -> FileName {
+    FileName::sanitised(&format!("{}.mbox", branch.replace('/', "-")))
 }
 
 /// What a contact is told whose certificate cannot be used: no content, no project, no date.

@@ -201,12 +201,41 @@ fn is_host_and_path(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte))
 }
 
-/// A database's address with `***` in place of its password.
+/// A database's address with `***` in place of its password, wherever in the address it stands.
 pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((login, place)) = rest.rsplit_once('@') else { return url.to_owned() };
-    match login.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:***@{place}"),
-        None => url.to_owned(),
+    let mut shown = url.to_owned();
+    if let Some((scheme, rest)) = url.split_once("://")
+        && let Some((login, place)) = rest.rsplit_once('@')
+        && let Some((user, _)) = login.split_once(':')
+    {
+        shown = format!("{scheme}://{user}:***@{place}");
+    }
+    match shown.split_once("password=") {
+        Some((before, after)) => {
+            let end = after.find(['&', ' ']).unwrap_or(after.len());
+            format!("{before}password=***{}", &after[end..])
+        }
+        None => shown,
+    }
+}
+
+#[cfg(test)]
+mod password_tests {
+    use super::without_password;
+
+    #[test]
+    fn a_password_is_hidden_wherever_in_the_address_it_stands() {
+        for (url, shown) in [
+            ("postgres://u:secret@h/d", "postgres://u:***@h/d"),
+            (
+                "postgres://u@h/d?password=secret&sslmode=require",
+                "postgres://u@h/d?password=***&sslmode=require",
+            ),
+            ("postgres:///d?host=/run&user=u&password=secret", "postgres:///d?host=/run&user=u&password=***"),
+            ("host=h user=u password=secret", "host=h user=u password=***"),
+            ("state/embargod.sqlite", "state/embargod.sqlite"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
     }
 }

@@ -93,6 +93,21 @@ impl FileName {
         &self.0
     }
 
+    /// The names in their order, numbered where two would be the same, so that none overwrites another.
+    pub fn distinct(names: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut taken = HashSet::new();
+        let distinct = names.into_iter().map(|wanted| {
+            let mut name = wanted.clone();
+            let mut number = 1;
+            while !taken.insert(name.clone()) {
+                number += 1;
+                name = wanted.numbered(number);
+            }
+            name
+        });
+        distinct.collect()
+    }
+
     fn numbered(&self, number: usize) -> Self {
         Self::sanitised(&match self.0.rsplit_once('.') {
             Some((stem, ending)) => {
@@ -109,15 +124,9 @@ impl FileName {
 /// The entity to be sealed. Attachments of one name are numbered, so that none overwrites another.
 pub fn protected_entity(notice: &ProtectedNotice<'_>) -> Vec<u8> {
     let mut parts = vec![text_part(notice.text)];
-    let mut taken = HashSet::new();
-    for attachment in notice.attachments {
-        let mut name = attachment.name.clone();
-        let mut number = 1;
-        while !taken.insert(name.clone()) {
-            number += 1;
-            name = attachment.name.numbered(number);
-        }
-        parts.push(attachment_part(&name, attachment));
+    let names = FileName::distinct(notice.attachments.iter().map(|attachment| attachment.name.clone()));
+    for (name, attachment) in names.iter().zip(notice.attachments) {
+        parts.push(attachment_part(name, attachment));
     }
     let boundary = notice.boundary.absent_from(&parts.iter().map(Vec::as_slice));
     let boundary = boundary.as_str();

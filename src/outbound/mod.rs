@@ -46,14 +46,23 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether a smaller mail might be taken: 552, or what RFC 3463 calls too big (5.3.4, 5.2.3).
+    /// Whether a smaller mail might be taken: what RFC 3463 calls too big (5.3.4, 5.2.3), or 552 alone. With another
+    /// detail 552 is about one recipient, such as a mailbox that is full (5.2.2).
     pub fn is_about_size(&self) -> bool {
-        let too_big = |reply: &str| reply.split(' ').any(|word| ["5.3.4", "5.2.3"].contains(&word));
-        match self {
-            Self::Refused { code, reply, permanent: true } => *code == 552 || too_big(reply),
-            _ => false,
+        let Self::Refused { code, reply, permanent: true } = self else { return false };
+        match reply.split(' ').find(|word| is_enhanced_code(word)) {
+            Some(detail) => matches!(detail, "5.3.4" | "5.2.3"),
+            None => *code == 552,
         }
     }
+}
+
+/// Whether a word is a status code such as `5.2.2` (RFC 3463).
+fn is_enhanced_code(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('.').collect();
+    let digits =
+        |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.len() == 3 && matches!(parts[0], "2" | "4" | "5") && parts.iter().all(digits)
 }
 
 /// What a foreign server said, fit to be stored and shown: no control or direction characters, at most 500 long.

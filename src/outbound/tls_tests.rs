@@ -184,3 +184,27 @@ fn a_file_of_trusted_certificates_that_is_missing_is_named() {
     let error = Relay::new(&config).err().unwrap();
     assert!(error.to_string().starts_with("relay.ca_file /nowhere/ca.pem cannot be read"), "{error}");
 }
+
+#[tokio::test]
+async fn a_relay_whose_greeting_never_ends_is_left_before_it_fills_the_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let said = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut said = 0_usize;
+        while stream.write_all(&[b'2'; 4096]).is_ok() {
+            said += 4096;
+        }
+        said
+    });
+    let config = RelayConfig {
+        host: "127.0.0.1".to_owned(),
+        port,
+        tls: RelayTls::None,
+        timeout_seconds: 600,
+        ..RelayConfig::default()
+    };
+    assert!(Relay::new(&config).unwrap().connect().await.is_err());
+    // What the sockets hold on their way comes on top.
+    assert!(said.join().unwrap() < 64 << 20);
+}

@@ -101,6 +101,8 @@ pub struct Claimed {
     pub recipient: Recipient,
     /// Attempts before this one.
     pub attempts: u32,
+    /// How many answers to these bytes were lost after the final dot.
+    pub uncertain: u32,
     /// Must match when the outcome is recorded.
     pub fence: i64,
     /// What was fixed before, if it was sent before.
@@ -118,6 +120,8 @@ pub struct Outcome {
     pub reply: String,
     /// Whether it counts as an attempt.
     pub attempted: bool,
+    /// How many answers to the same bytes have been lost by now.
+    pub uncertain: u32,
 }
 
 /// A copy as maintainers see it.
@@ -158,6 +162,7 @@ struct NewRow {
     packager_id: Option<String>,
     state: String,
     attempts: i32,
+    uncertain: i32,
     not_before_at: i64,
     fence: i64,
     created_at: i64,
@@ -176,6 +181,7 @@ struct Row {
     packager_id: Option<String>,
     state: String,
     attempts: i32,
+    uncertain: i32,
     fence: i64,
     frozen_sealed: Option<Vec<u8>>,
     last_reply_sealed: Option<Vec<u8>>,
@@ -204,6 +210,7 @@ impl Tx<'_> {
             packager_id: new.packager.as_ref().map(ToString::to_string),
             state: DeliveryState::Pending.to_string(),
             attempts: 0,
+            uncertain: 0,
             not_before_at: now.timestamp_micros(),
             fence: 0,
             created_at: now.timestamp_micros(),
@@ -273,6 +280,7 @@ impl Tx<'_> {
                     embargo: parsed(&row.embargo_id, "deliveries", &row.id)?,
                     recipient: Recipient::read(&row.recipient_kind, &row.recipient_id, &row.id)?,
                     attempts: u32::try_from(row.attempts).unwrap_or_default(),
+                    uncertain: u32::try_from(row.uncertain).unwrap_or_default(),
                     fence: row.fence,
                     frozen,
                     id: parsed(&row.id, "deliveries", &row.id)?,
@@ -326,6 +334,7 @@ impl Tx<'_> {
             .set((
                 deliveries::state.eq(outcome.state.as_str()),
                 deliveries::attempts.eq(deliveries::attempts + i32::from(outcome.attempted)),
+                deliveries::uncertain.eq(i32::try_from(outcome.uncertain).unwrap_or(i32::MAX)),
                 deliveries::not_before_at.eq(outcome.not_before.timestamp_micros()),
                 deliveries::lease_owner.eq(None::<String>),
                 deliveries::lease_until_at.eq(None::<i64>),

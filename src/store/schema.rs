@@ -194,6 +194,7 @@ diesel::table! {
         packager_id -> Nullable<Text>,
         state -> Text,
         attempts -> Integer,
+        uncertain -> Integer,
         not_before_at -> BigInt,
         lease_owner -> Nullable<Text>,
         lease_until_at -> Nullable<BigInt>,

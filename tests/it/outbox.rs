@@ -145,6 +145,31 @@ async fn a_lost_answer_is_uncertain_and_the_same_bytes_go_again_a_few_times_at_m
 }
 
 #[tokio::test]
+async fn an_answer_that_is_lost_after_many_refusals_for_now_is_the_first_one_lost() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    server.sink.plan_times(Fault::reply(Stage::Dot, 451, "4.3.0 try later"), 5);
+    let mara = server.maintainer();
+    let id = mara.announces().await;
+    for _ in 0..5 {
+        server.run_worker_until_idle().await;
+        server.clock.advance(2 * HOUR);
+    }
+    server.sink.plan(Fault::LoseAnswerAfterDot);
+    server.run_worker_until_idle().await;
+    let [copy] = <[_; 1]>::try_from(announcements(&server, &id).await).unwrap();
+    assert_eq!((copy.state, copy.attempts), (DeliveryState::Uncertain, 6), "{}", copy.reply);
+    server.clock.advance(2 * HOUR);
+    server.run_worker_until_idle().await;
+    let [copy] = <[_; 1]>::try_from(announcements(&server, &id).await).unwrap();
+    assert_eq!(copy.state, DeliveryState::Accepted);
+    let received = server.sink.for_recipient(&debian.address);
+    assert_eq!(received.len(), 2);
+    assert_eq!(received[0].bytes, received[1].bytes);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_relay_that_was_away_delays_everybody_and_loses_nobody() {
     let server = TestServer::start().await;
     for number in 0..5 {

@@ -176,6 +176,7 @@ CREATE TABLE deliveries (
   packager_id TEXT,
   state TEXT NOT NULL,
   attempts INTEGER NOT NULL,
+  uncertain INTEGER NOT NULL,
   not_before_at BIGINT NOT NULL,
   lease_owner TEXT,
   lease_until_at BIGINT,

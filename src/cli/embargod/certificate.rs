@@ -9,6 +9,9 @@ use super::screen;
 use crate::cli::inspection::{self, InspectArguments};
 use crate::clock::Clock;
 
+/// The exit code where there is no certificate.
+const NO_CERTIFICATE: u8 = 2;
+
 /// Commands about certificates.
 #[derive(Debug, Subcommand)]
 pub(super) enum CertificateCommand {
@@ -23,10 +26,17 @@ pub(super) enum CertificateCommand {
 }
 
 /// Runs a command about a certificate.
-pub(super) fn run(command: &CertificateCommand) -> Result<ExitCode, Failure> {
+pub(super) fn run(command: &CertificateCommand) -> ExitCode {
     let CertificateCommand::Inspect { arguments, json } = command;
-    let said = inspection::inspect(arguments, *json, Clock::System.now())
-        .map_err(Failure::file(arguments.file(), "read"))?;
-    screen::say(said.text.trim_end());
-    Ok(ExitCode::from(said.code))
+    match inspection::inspect(arguments, *json, Clock::System.now()) {
+        Ok(said) => {
+            screen::say(said.text.trim_end());
+            ExitCode::from(said.code)
+        }
+        Err(error) => {
+            // What cannot be read holds no certificate; 1 would say that it holds one.
+            screen::complain(&Failure::file(arguments.file(), "read")(error));
+            ExitCode::from(NO_CERTIFICATE)
+        }
+    }
 }

@@ -134,7 +134,7 @@ fn execute(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Migrate => migrate::run(global),
         Command::Token(command) => token::run(global, &command),
         Command::Audit(command) => audit::run(global, &command),
-        Command::Certificate(command) => certificate::run(&command),
+        Command::Certificate(command) => Ok(certificate::run(&command)),
         Command::Fix(command) => fix::run(&command),
         Command::Config(command) => configuration::run(global, &command),
         Command::Practice(command) => practice::run(global, &command),

@@ -260,6 +260,10 @@ fn git_file(text: &[u8], at: usize, place: Place) -> Result<Option<FileDiff>, Fi
             change.kind = if old == NO_FILE { ChangeKind::Added } else { ChangeKind::Deleted };
         }
     } else if binary {
+        if header.is_symlink() {
+            // Where it leads is packed away, and git writes no link like this by itself.
+            return Err(FixError::SymlinkOutside { place });
+        }
         let line = line_end(text, header.end);
         diff.content.end = binary_patch(text, line, place)?;
         diff.form = Content::Binary;

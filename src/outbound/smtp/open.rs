@@ -230,7 +230,7 @@ impl Relay {
             return Err(RelayError::PlaintextOffLoopback { host: self.config.host.clone(), address });
         }
         stream.set_nodelay(true).map_err(unreachable)?;
-        let stream = Box::new(LineStream(stream));
+        let stream = Box::new(LineStream::new(stream));
         self.answered("the greeting", AsyncSmtpConnection::connect_with_transport(stream, &self.hello)).await
     }
 

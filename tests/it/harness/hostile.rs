@@ -98,6 +98,15 @@ pub fn all() -> Vec<Hostile> {
             ),
             "symlink-outside",
         ),
+        hostile(
+            "a link that is packed as a binary file",
+            patch(
+                "diff --git a/link b/link\nnew file mode 120000\nindex 0000000000000000000000000000000000000000..\
+                 b29d3c8d0a2a8a1ce0d3a1f4d5a9c8f2f1b3a4c5\nGIT binary patch\nliteral 4\nLcmZQzWMT#Y01f~L\n\nliteral 0\n\
+                 HcmV?d00001\n\n",
+            ),
+            "symlink-outside",
+        ),
         hostile("a hunk that is cut off", hunked("@@ -1,3 +1,3 @@\n a\n-b\n"), "hunk-count"),
         hostile("a hunk with too few lines", hunked(&HUNK.replace("-1,3 +1,3", "-1,6 +1,6")), "hunk-count"),
         hostile("a hunk with too many lines", hunked(&HUNK.replace("+1,3", "+1,2")), "hunk-count"),
