@@ -9,6 +9,7 @@ use crate::domain::address::Address;
 use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, ContactId, MaintainerId, PackagerId, ProjectId};
 use crate::domain::policy::Policy;
+use crate::domain::text::one_line;
 use crate::entropy::Entropy;
 use crate::openpgp::{Acceptance, Certificate};
 use crate::store::{AuditEntry, Contact, Maintainer, Packager, Project, Store, Tx};
@@ -55,6 +56,7 @@ impl Operator<'_> {
     /// Adds a project with its policy.
     pub fn add_project(&self, slug: &str, name: &str, policy: Policy) -> Result<(), Refusal> {
         check_slug(slug)?;
+        one_line(name, "a project's name", 100).map_err(|error| Refusal::invalid("name", error))?;
         policy.validate().map_err(|error| Refusal::invalid("policy", error))?;
         let now = self.clock.now();
         let id = ProjectId::from_random(self.entropy.bytes());
@@ -138,6 +140,15 @@ impl Operator<'_> {
                              added; cure: leave --allow-sha1 and --reason out",
                         ));
                     }
+                    if new.seipdv1_only {
+                        return Err(Refusal::rule(
+                            "exists",
+                            format!(
+                                "this contact is there already; cure: leave --seipdv1-only out, and then \
+                                 embargod packager container {address} seipdv1"
+                            ),
+                        ));
+                    }
                     check(&certificate, registered.sha1_until, now)?;
                     self.put_certificate(tx, &certificate, None, now)?;
                     return Ok(Added::Approved(approve(tx, &packager, &projects, now)?));
@@ -201,7 +212,8 @@ impl Operator<'_> {
     pub fn set_seipdv1_only(&self, address: &str, only: bool) -> Result<Container, Refusal> {
         let now = self.clock.now();
         self.store.write_now(|tx| {
-            let contact = tx.contacts()?.into_iter().find(|contact| contact.address == address);
+            let named = |contact: &Contact| contact.address.eq_ignore_ascii_case(address);
+            let contact = tx.contacts()?.into_iter().find(named);
             let contact = contact.ok_or_else(|| {
                 Refusal::invalid("contact", "no contact has this address; embargod packager list shows them")
             })?;

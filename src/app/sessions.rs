@@ -264,6 +264,11 @@ pub(super) struct Bearer {
     pub certificate_version: i64,
 }
 
+/// The refusal of a body that is larger than any certificate.
+pub fn oversized_certificate() -> Refusal {
+    Refusal::Certificate(Box::new(Inspection::too_large()))
+}
+
 /// The armored form of a challenge, for whoever decrypts by hand.
 pub fn armored(message: &[u8]) -> Vec<u8> {
     crate::openpgp::armor(&[], message, Container::Seipdv1)

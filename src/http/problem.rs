@@ -67,7 +67,9 @@ impl From<Refusal> for Problem {
             Refusal::Invalid { code, .. } => (StatusCode::BAD_REQUEST, *code, "The request is not right"),
             Refusal::Certificate(inspection) => {
                 let code = inspection.code().unwrap_or("certificate");
-                (StatusCode::BAD_REQUEST, code, "The certificate cannot be used")
+                let too_large = code == "too-large";
+                let status = if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+                (status, code, "The certificate cannot be used")
             }
             Refusal::Rule { code, .. } => (StatusCode::CONFLICT, *code, "A rule forbids it"),
             Refusal::Stale(_) => {

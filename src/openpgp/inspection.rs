@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::acceptance::Acceptance;
 use super::certificate::{Certificate, is_trick};
 use super::certificate_error::CertificateError;
-use super::certificate_parse;
+use super::certificate_parse::{self, MAX_CERTIFICATE_BYTES};
 use super::cure::Cure;
 use super::diagnosis;
 use super::head::MAX_HEAD_PACKETS;
@@ -93,6 +93,13 @@ impl Inspection {
             Ok((certificate, left_out)) => Self::of_certificate(certificate, left_out, expected, now),
             Err(error) => Self::of_error(&named(error, bytes, expected, now), expected.address),
         }
+    }
+
+    /// What there is to say about a body of which no more than the first [`super::MAX_CERTIFICATE_BYTES`] were read.
+    pub fn too_large() -> Self {
+        let error =
+            CertificateError::TooLarge { bytes: MAX_CERTIFICATE_BYTES + 1, limit: MAX_CERTIFICATE_BYTES };
+        Self::of_error(&error, None)
     }
 
     fn of_error(error: &CertificateError, address: Option<&str>) -> Self {

@@ -6,7 +6,6 @@
 mod pace;
 mod stream;
 
-pub mod disk;
 pub mod maildir;
 pub mod pool;
 pub mod smtp;

@@ -44,7 +44,7 @@ pub(super) fn run(command: &FixCommand) -> Result<ExitCode, Failure> {
         }
         Err(error) => {
             if *json {
-                screen::json(&json!({"refused": error.to_string()}));
+                screen::json(&json!({"refused": error.to_string(), "code": error.code()}));
             } else {
                 item("refused", &error.to_string());
             }

@@ -15,7 +15,7 @@ pub(super) fn say(text: &str) {
 
 /// Says `text` with a word at the left, as in `  wrote   embargod.toml`.
 pub(super) fn item(word: &str, text: &str) {
-    say(&format!("  {word:<8}{text}"));
+    say(&format!("  {word:<7} {text}"));
 }
 
 /// Shows data to programs.

@@ -7,6 +7,7 @@ use super::super::problem::{self, Problem};
 use super::super::{MAX_BODY, Parts};
 use super::extract::Token;
 use crate::app::TokenKind;
+use crate::app::sessions::oversized_certificate;
 use crate::wire;
 
 /// Asks for a challenge. The body is the caller's OpenPGP certificate, armored or binary; the answer is an
@@ -26,7 +27,7 @@ pub(crate) async fn challenge(
     parts: web::Data<Parts>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body = body(payload).await?;
+    let body = body(payload, || oversized_certificate().into()).await?;
     let message = parts.app.challenge(body).await?;
     Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(crate::http::armored(&message)))
 }
@@ -56,7 +57,7 @@ pub(crate) async fn token(
     wanted: web::Query<Wanted>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body = body(payload).await?;
+    let body = body(payload, problem::too_large).await?;
     let token = parts.app.token(&body, TokenKind::Api, wanted.into_inner().scope).await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(format!("{token}\n")))
 }
@@ -76,7 +77,7 @@ pub(crate) async fn end_token(parts: web::Data<Parts>, shown: Token) -> Result<H
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn body(payload: web::Payload) -> Result<Vec<u8>, Problem> {
-    let bytes = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| problem::too_large())?;
+async fn body(payload: web::Payload, too_large: impl FnOnce() -> Problem) -> Result<Vec<u8>, Problem> {
+    let bytes = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| too_large())?;
     bytes.map(|bytes| bytes.to_vec()).map_err(|_| Problem::body("the body broke off; send it again"))
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::config::Config;
-use crate::outbound::disk::free_bytes;
 use crate::store::Location;
 
 /// A revision with its bodies, a few times over.
@@ -19,7 +18,17 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     if let Ok(Location::Sqlite(path)) = config.database_url().map(|url| Location::parse(&url)) {
         places.extend(path.parent().map(PathBuf::from));
     }
-    places.iter().filter_map(|place| Some(judged(place, free_bytes(place)?))).collect()
+    places.iter().map(|place| found(place)).collect()
+}
+
+fn found(place: &Path) -> Finding {
+    match rustix::fs::statvfs(place) {
+        Ok(system) => judged(place, system.f_bavail.saturating_mul(system.f_frsize)),
+        Err(error) => Finding::warn(
+            format!("disk: how much room there is at {} cannot be read: {error}", place.display()),
+            "see that the folder is there and can be entered",
+        ),
+    }
 }
 
 fn judged(place: &Path, free: u64) -> Finding {
@@ -45,5 +54,7 @@ mod tests {
             [Level::Ok, Level::Warn, Level::Fail]
         );
         assert_eq!(judged(Path::new("/srv"), 5_000_000).text, "disk: 5 MB free at /srv");
+        assert_eq!(found(Path::new("/no/such/place")).level, Level::Warn);
+        assert!(found(Path::new(".")).text.contains("MB free at ."));
     }
 }
