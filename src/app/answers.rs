@@ -105,7 +105,7 @@ impl App {
                             Some(body) => body,
                             None => {
                                 let notice = tx.notice(&notice)?;
-                                app.notice_body(tx, &notice, container, now)?
+                                app.notice_body(tx, &notice, false, container, now)?
                             }
                         };
                         (body, "notice fetched", notice.to_string())

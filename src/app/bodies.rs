@@ -70,7 +70,7 @@ impl App {
                 .store
                 .write(move |tx| {
                     let now = app.clock.now();
-                    app.notice_body(tx, &notice, Container::Seipdv1, now)?;
+                    app.notice_body(tx, &notice, false, Container::Seipdv1, now)?;
                     if let Some(number) = notice.revision.filter(|_| notice.kind.carries_revision()) {
                         for fix in tx.fixes_of(&notice.embargo, number)? {
                             app.fix_body(tx, &notice.embargo, &fix, Container::Seipdv1, now)?;
@@ -87,26 +87,9 @@ impl App {
         Ok(())
     }
 
-    /// The body of a notice, made if need be: with the patches, unless they are above `mail.max_bytes`.
+    /// The body of a notice, made if need be: with the patches, unless they are above `mail.max_bytes` or only the
+    /// words are wanted.
     pub(super) fn notice_body(
-        &self,
-        tx: &mut Tx<'_>,
-        notice: &Notice,
-        container: Container,
-        now: DateTime<Utc>,
-    ) -> Result<Body, Refusal> {
-        let subject = BodySubject::Notice(notice.id.clone());
-        if let Some(body) = tx.body(&notice.embargo, &subject, container)? {
-            return Ok(body);
-        }
-        let content = Content::of(tx, notice)?;
-        let attached = self.attaches(&content);
-        let entity = self.entity(tx, notice, &content, attached, now)?;
-        self.seal(tx, &notice.embargo, (&subject, container), &entity, now)
-    }
-
-    /// The body that copies of a notice take: with what belongs in it, or the one without patches.
-    pub(super) fn mailed_body(
         &self,
         tx: &mut Tx<'_>,
         notice: &Notice,
@@ -114,11 +97,15 @@ impl App {
         container: Container,
         now: DateTime<Utc>,
     ) -> Result<Body, Refusal> {
-        if words_only {
-            self.words_body(tx, notice, container, now)
-        } else {
-            self.notice_body(tx, notice, container, now)
+        let id = notice.id.clone();
+        let subject = if words_only { BodySubject::Words(id) } else { BodySubject::Notice(id) };
+        if let Some(body) = tx.body(&notice.embargo, &subject, container)? {
+            return Ok(body);
         }
+        let content = Content::of(tx, notice)?;
+        let attached = !words_only && self.attaches(&content);
+        let entity = self.entity(tx, notice, &content, attached, now)?;
+        self.seal(tx, &notice.embargo, (&subject, container), &entity, now)
     }
 
     /// Takes the patches out of a notice that was too large for the relay, for every copy that still waits; says
@@ -133,24 +120,8 @@ impl App {
         if content.fixes.is_empty() || !self.attaches(&content) {
             return Ok(false);
         }
-        self.words_body(tx, notice, Container::Seipdv1, now)?;
+        self.notice_body(tx, notice, true, Container::Seipdv1, now)?;
         Ok(true)
-    }
-
-    fn words_body(
-        &self,
-        tx: &mut Tx<'_>,
-        notice: &Notice,
-        container: Container,
-        now: DateTime<Utc>,
-    ) -> Result<Body, Refusal> {
-        let subject = BodySubject::Words(notice.id.clone());
-        if let Some(body) = tx.body(&notice.embargo, &subject, container)? {
-            return Ok(body);
-        }
-        let content = Content::of(tx, notice)?;
-        let entity = self.entity(tx, notice, &content, false, now)?;
-        self.seal(tx, &notice.embargo, (&subject, container), &entity, now)
     }
 
     fn attaches(&self, content: &Content) -> bool {

@@ -301,7 +301,7 @@ impl App {
         let index = match bodies.iter().position(same) {
             Some(index) => index,
             None => {
-                let mut body = self.mailed_body(tx, notice, words_only, container, now)?;
+                let mut body = self.notice_body(tx, notice, words_only, container, now)?;
                 let armored = ArmoredBody::new(std::mem::take(&mut body.content), container);
                 bodies.push(Mailed { notice: notice.id.clone(), body, words_only, armored });
                 bodies.len() - 1
