@@ -74,6 +74,17 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Response {
+        self.try_call(method, path, headers, body).await.unwrap()
+    }
+
+    /// The same with a server that may be gone.
+    pub async fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Response, ureq::Error> {
         self.keep_line(method, path.as_bytes());
         let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base_url));
         for (name, value) in headers {
@@ -85,7 +96,7 @@ impl Client {
             None => agent.run(request.body(()).unwrap()),
         };
         let read = move || {
-            let mut response = request().unwrap();
+            let mut response = request()?;
             let mut headers: Vec<_> = response
                 .headers()
                 .iter()
@@ -94,11 +105,11 @@ impl Client {
                 })
                 .collect();
             headers.sort();
-            Response {
+            Ok(Response {
                 status: response.status().as_u16(),
                 headers,
-                body: response.body_mut().with_config().limit(64 << 20).read_to_vec().unwrap(),
-            }
+                body: response.body_mut().with_config().limit(64 << 20).read_to_vec()?,
+            })
         };
         tokio::task::spawn_blocking(read).await.unwrap()
     }

@@ -1,0 +1,93 @@
+//! The databases that rounds are played on: a copy of one that was prepared once.
+
+use std::path::Path;
+
+use embargod::entropy::Entropy;
+
+use crate::harness::hex;
+
+/// Which database a round is played on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    /// The kinds this run can play on. PostgreSQL needs a server, which `tests/faults/run` starts.
+    pub fn all() -> Vec<Self> {
+        if server().is_some() { vec![Self::Sqlite, Self::Postgres] } else { vec![Self::Sqlite] }
+    }
+}
+
+/// The address of a PostgreSQL server on which databases may be made and dropped.
+pub fn server() -> Option<String> {
+    std::env::var("EMBARGOD_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
+}
+
+/// A database on the PostgreSQL server; dropped with the value.
+#[derive(Debug)]
+pub struct PostgresDatabase {
+    pub name: String,
+}
+
+impl PostgresDatabase {
+    /// An empty database, or a copy of another that nobody uses.
+    pub async fn create(template: Option<&Self>) -> Self {
+        let name = format!("embargod_faults_{}", hex(&Entropy::System.bytes::<8>()));
+        let copied = template.map(|database| format!(" TEMPLATE {}", database.name)).unwrap_or_default();
+        execute(&format!("CREATE DATABASE {name}{copied}")).await;
+        Self { name }
+    }
+
+    /// Its address, at another host and port if something stands between.
+    pub fn url(&self, through: Option<std::net::SocketAddr>) -> String {
+        let url = server().unwrap();
+        let (before, _) = url.rsplit_once('/').unwrap();
+        let before = match through {
+            Some(address) => {
+                let (user, _) = before.rsplit_once('@').unwrap();
+                format!("{user}@{address}")
+            }
+            None => before.to_owned(),
+        };
+        format!("{before}/{}", self.name)
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        // Whoever drops it may stand in any runtime, or in none.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(execute(&format!("DROP DATABASE {name} WITH (FORCE)")));
+        });
+        let _ = dropped.join();
+    }
+}
+
+async fn execute(statement: &str) {
+    let url = server().unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+        .await
+        .unwrap_or_else(|error| panic!("EMBARGOD_TEST_POSTGRES leads to no database: {error}"));
+    let driver = tokio::spawn(connection);
+    client.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    drop(client);
+    let _ = driver.await;
+}
+
+/// Copies a folder with everything in it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

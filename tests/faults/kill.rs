@@ -1,0 +1,138 @@
+//! kill -9 at every point at which something becomes durable, is sent, or is answered.
+
+use embargod::clock::Clock;
+
+use crate::database::Kind;
+use crate::dice::{Dice, Scale};
+use crate::fault::{Countdown, Target};
+use crate::installation::Template;
+use crate::relay::{Act, Event, Relay, Stage};
+use crate::server::{Nurse, Under, free_port, operate};
+use crate::story::Teller;
+use crate::watcher::Watcher;
+use rustix::process::Signal;
+
+/// Where a round's kill strikes.
+#[derive(Clone, Copy, Debug)]
+enum Point {
+    /// At the n-th time that a conversation with the relay reaches a stage; at the dot the mail is kept.
+    Relay(Stage, usize),
+    /// Instead of the n-th call of the operating system.
+    Call(&'static str, usize),
+}
+
+/// System calls that make something durable, visible or known to somebody else, and how often a round makes them.
+const SQLITE_CALLS: [(&str, u64); 4] =
+    [("fdatasync", 60), ("pwrite64", 400), ("sendto", 120), ("writev", 40)];
+const POSTGRES_CALLS: [(&str, u64); 2] = [("sendto", 700), ("writev", 40)];
+
+impl Point {
+    fn drawn(dice: &Dice, kind: Kind) -> Self {
+        if dice.below(2) == 0 {
+            let stage = *dice.one_of(&Stage::ALL);
+            return Self::Relay(stage, usize::try_from(1 + dice.below(10)).unwrap());
+        }
+        let calls: &[(&'static str, u64)] = match kind {
+            Kind::Sqlite => &SQLITE_CALLS,
+            Kind::Postgres => &POSTGRES_CALLS,
+        };
+        let (call, count) = *dice.one_of(calls);
+        Self::Call(call, usize::try_from(1 + dice.below(count)).unwrap())
+    }
+}
+
+/// What a round counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    kills: usize,
+    polls: u64,
+    extra_copies: usize,
+    late_milliseconds: i64,
+}
+
+async fn round(template: &Template, point: Point) -> Counted {
+    let place = template.copy().await;
+    let target = Target::default();
+    let (wanted, when) = match point {
+        Point::Relay(stage, when) => (Some(stage), when),
+        Point::Call(..) => (None, 0),
+    };
+    let (countdown, aimed) = (Countdown::new(when), target.clone());
+    let relay = Relay::start(1, false, move |event: &Event<'_>| {
+        if Some(event.stage) != wanted || !countdown.hit() {
+            return Act::Go;
+        }
+        aimed.signal(Signal::KILL);
+        Act::KeepAndDrop
+    })
+    .await;
+    let port = free_port();
+    let base = format!("http://127.0.0.1:{port}");
+    place.configure(0, &base, relay.door(0), None);
+    let watcher = Watcher::start(std::slice::from_ref(&base), &template.public_paths, 3);
+
+    let under = match point {
+        Point::Relay(..) => Under::Nothing,
+        Point::Call(call, when) => Under::Strace { call, injection: format!("signal=SIGKILL:when={when}") },
+    };
+    let nurse = Nurse::start(place.folder(0), port, under, target.clone());
+    let mut teller = Teller::new(template, &base);
+    let told = teller.tell().await;
+    watcher.until_public().await;
+    // The kill may still be to come, in the middle of the last mails.
+    teller.check(&told, &relay, || nurse.kills()).await;
+    let (polls, first) = watcher.end().await;
+    let first = first.unwrap();
+    assert!(first >= told.lifts_at, "it was public at {first}, and promised for {}", told.lifts_at);
+    target.clear();
+    let kills = nurse.stop().await;
+    let audit = operate(&place.folder(0), &["audit", "verify"]);
+    assert!(audit.contains("the chain is whole"), "{audit}");
+    let kept = relay.kept();
+    let extra_copies = kept.values().map(|copies| copies.digests.len() - 1).sum();
+    Counted { kills, polls, extra_copies, late_milliseconds: (first - told.lifts_at).num_milliseconds() }
+}
+
+async fn rounds(kind: Kind) {
+    let scale = Scale::of_this_run();
+    let template = Template::found(kind).await;
+    let began = Clock::System.monotonic();
+    let mut all = Counted::default();
+    let count = scale.rounds(12, 1_000);
+    let mut missed = 0;
+    for (number, seed) in (0..count).zip(scale.seed..) {
+        let point = Point::drawn(&Dice::of(seed), kind);
+        eprintln!("{kind:?} round {number} of seed {seed}: {point:?}");
+        let counted = round(&template, point).await;
+        missed += usize::from(counted.kills == 0);
+        all.kills += counted.kills;
+        all.polls += counted.polls;
+        all.extra_copies += counted.extra_copies;
+        all.late_milliseconds = all.late_milliseconds.max(counted.late_milliseconds);
+    }
+    println!(
+        "kill, {kind:?}: {count} rounds from seed {}, {} kills ({missed} rounds ended before theirs), {} polls: 0 early, \
+         0 half, 0 lost; {} extra copies, all identical; at most {} ms late; {:?}",
+        scale.seed,
+        all.kills,
+        all.polls,
+        all.extra_copies,
+        all.late_milliseconds,
+        Clock::System.monotonic() - began
+    );
+    assert!(all.kills > 0, "nothing was killed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_early_lost_or_half_published_when_it_is_killed_on_sqlite() {
+    rounds(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_early_lost_or_half_published_when_it_is_killed_on_postgresql() {
+    if Kind::all().contains(&Kind::Postgres) {
+        rounds(Kind::Postgres).await;
+    } else {
+        panic!("EMBARGOD_TEST_POSTGRES names no server; tests/faults/run starts one");
+    }
+}

@@ -1,0 +1,135 @@
+//! What is done in a round while faults happen, and what must hold of it afterwards.
+
+use chrono::{DateTime, Duration, Utc};
+use embargod::clock::Clock;
+use embargod::wire::{self, CaseView};
+
+use crate::harness::{Change, Client, Maintainer, Response, Series, ordinary_text};
+use crate::installation::{Template, read, settled};
+use crate::relay::Relay;
+use crate::server::PATIENCE;
+
+/// How far ahead of its command a lift is set.
+const AHEAD: Duration = Duration::milliseconds(900);
+
+/// Somebody who repeats what was not answered, with the same bytes, until it is.
+pub struct Teller<'a> {
+    template: &'a Template,
+    client: Client,
+    maintainer: Maintainer,
+    /// What was answered 2xx: method, path, the bytes sent, and the answer.
+    answered: Vec<(String, String, Vec<u8>, Response)>,
+}
+
+/// What was told.
+pub struct Told {
+    /// The instant that was promised for the lift.
+    pub lifts_at: DateTime<Utc>,
+    version: i64,
+    title: String,
+}
+
+impl<'a> Teller<'a> {
+    pub fn new(template: &'a Template, base: &str) -> Self {
+        let client = Client::new(base);
+        let maintainer = template.maintainer(&client);
+        Self { template, client, maintainer, answered: Vec::new() }
+    }
+
+    /// Changes, a second revision, a receipt, and the order to lift.
+    pub async fn tell(&mut self) -> Told {
+        let embargo = self.template.embargo.to_string();
+        for number in 1..=2 {
+            let mut text = ordinary_text();
+            text.insert("title".to_owned(), format!("Credentials leak, take {number}").into());
+            self.commands(&Change::text(&embargo, &text)).await;
+        }
+        let fix = self.maintainer.fix(
+            &embargo,
+            "main",
+            &Series::with_line("    return old.host == new.host").mbox(),
+        );
+        self.commands(&fix).await;
+        self.commands(&Change::send(&embargo, Some("a better fix"), true)).await;
+        let receipt = wire::PutReceipt { revision: 1, code: self.template.receipt_code.clone() };
+        let bearer = format!("Bearer {}", self.template.packager_token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let path = format!("/api/v1/embargoes/{embargo}/receipt");
+        self.insists("PUT", &path, &headers, serde_json::to_vec(&receipt).unwrap()).await;
+        let at = (Clock::System.now() + AHEAD).to_rfc3339();
+        let early = wire::LiftEarly { reason: "it is exploited".to_owned(), at: Some(at) };
+        let path = format!("/api/v1/embargoes/{embargo}/lift-early");
+        let case = self.commands(&Change::json("POST", path, &early)).await;
+        Told { lifts_at: case.neutral.lifts_at.unwrap(), version: case.neutral.version, title: case.title }
+    }
+
+    async fn commands(&mut self, change: &Change) -> CaseView {
+        let bytes = self.maintainer.signed(change);
+        let headers = [("content-type", wire::OPENPGP)];
+        let response = self.insists(&change.method, &change.path, &headers, bytes.clone()).await;
+        self.answered.push((change.method.clone(), change.path.clone(), bytes, response.clone()));
+        serde_json::from_slice(&self.maintainer.opened(&response.body)).unwrap()
+    }
+
+    async fn insists(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Response {
+        let since = Clock::System.monotonic();
+        loop {
+            match self.client.try_call(method, path, headers, Some(body.clone())).await {
+                Ok(response) if response.status < 300 => return response,
+                // A server that doubts says so, and may be asked again.
+                Ok(response) if response.status == 503 => {}
+                Ok(response) => panic!("{method} {path}: {} {}", response.status, response.text()),
+                Err(_) => tokio::task::yield_now().await,
+            }
+            assert!(Clock::System.monotonic() - since < PATIENCE, "{method} {path} is never answered");
+        }
+    }
+
+    /// What must hold in the end, with a server that works: nothing that was answered is lost, the same bytes have the
+    /// same answer, every copy arrived, and nobody got another mail twice than the same one.
+    pub async fn check(&self, told: &Told, relay: &Relay, kills: impl Fn() -> usize) {
+        let embargo = self.template.embargo.as_str();
+        let copies = settled(&self.maintainer, &self.template.token, embargo).await;
+        let path = format!("/api/v1/embargoes/{embargo}");
+        let case: CaseView = read(&self.maintainer, &self.template.token, &path).await;
+        assert!(case.neutral.version >= told.version, "a change that was answered is lost");
+        assert_eq!(case.title, told.title);
+        assert_eq!(case.neutral.revision, Some(2));
+        assert!(matches!(case.neutral.stage.as_str(), "lifted" | "closed"), "{}", case.neutral.stage);
+        let view: wire::DeliveriesView =
+            read(&self.maintainer, &self.template.token, &format!("{path}/deliveries")).await;
+        let first = &self.template.people.packagers[0].0;
+        let said = view.packagers.iter().find(|packager| &packager.packager == first).unwrap();
+        assert_eq!(said.said.receipt_revision, Some(1), "a receipt that was answered is lost");
+
+        for (method, path, bytes, answer) in &self.answered {
+            let headers = [("content-type", wire::OPENPGP)];
+            let again = self.insists(method, path, &headers, bytes.clone()).await;
+            assert!(again.body == answer.body, "{method} {path}: the same bytes have another answer");
+        }
+
+        let kept = relay.kept();
+        for (id, copies) in &kept {
+            let first = copies.digests[0];
+            assert!(copies.digests.iter().all(|digest| *digest == first), "{id} came with other bytes");
+            let excused = copies.unanswered + kills();
+            assert!(copies.digests.len() <= 1 + excused, "{id} came {} times", copies.digests.len());
+        }
+        for (_, address, _) in &self.template.people.packagers {
+            let arrived = kept.values().filter(|copies| &copies.recipient == address).count();
+            let of = |state: &str| {
+                copies.iter().filter(|copy| &copy.address == address && copy.state == state).count()
+            };
+            // The announcement came before the round.
+            let accepted = of("accepted") - 1;
+            assert!(
+                (accepted..=accepted + of("superseded")).contains(&arrived),
+                "{address} got {arrived} messages of {accepted}: {copies:#?}"
+            );
+            assert_eq!(of("failed"), 0, "{copies:#?}");
+            let lifted = |copy: &&wire::DeliveryView| copy.kind == "lifted-early" && copy.state == "accepted";
+            let told = copies.iter().filter(|copy| &copy.address == address).filter(lifted).count();
+            assert_eq!(told, 1, "{address} was not told of the lift: {copies:#?}");
+        }
+    }
+}
