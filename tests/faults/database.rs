@@ -1,5 +1,6 @@
 //! The databases that rounds are played on: a copy of one that was prepared once.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use embargod::entropy::Entropy;
@@ -25,6 +26,15 @@ pub fn server() -> Option<String> {
     std::env::var("EMBARGOD_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
 }
 
+/// Where the PostgreSQL server listens.
+pub fn address() -> SocketAddr {
+    let url = server().unwrap();
+    let after = url.rsplit_once('@').unwrap().1;
+    let host = after.split('/').next().unwrap();
+    host.parse()
+        .unwrap_or_else(|_| panic!("EMBARGOD_TEST_POSTGRES names an address and a port, not {host:?}"))
+}
+
 /// A database on the PostgreSQL server; dropped with the value.
 #[derive(Debug)]
 pub struct PostgresDatabase {
@@ -41,7 +51,7 @@ impl PostgresDatabase {
     }
 
     /// Its address, at another host and port if something stands between.
-    pub fn url(&self, through: Option<std::net::SocketAddr>) -> String {
+    pub fn url(&self, through: Option<SocketAddr>) -> String {
         let url = server().unwrap();
         let (before, _) = url.rsplit_once('/').unwrap();
         let before = match through {

@@ -41,4 +41,9 @@ impl Countdown {
     pub fn hit(&self) -> bool {
         self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) == Ok(1)
     }
+
+    /// Whether it has gone off.
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
 }

@@ -76,7 +76,7 @@ async fn round(template: &Template, point: Point) -> Counted {
         Point::Call(call, when) => Under::Strace { call, injection: format!("signal=SIGKILL:when={when}") },
     };
     let nurse = Nurse::start(place.folder(0), port, under, target.clone());
-    let mut teller = Teller::new(template, &base);
+    let mut teller = Teller::new(template, &base, std::slice::from_ref(&base));
     let told = teller.tell().await;
     watcher.until_public().await;
     // The kill may still be to come, in the middle of the last mails.

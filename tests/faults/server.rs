@@ -141,6 +141,14 @@ impl Server {
         assert!(status.success(), "it ended with {status}:\n{}", self.log());
     }
 
+    /// The same for one that may have been killed before.
+    pub async fn stop_unless_killed(mut self) {
+        self.signal(Signal::TERM);
+        let ended = tokio::time::timeout(PATIENCE, self.ended()).await;
+        let status = ended.unwrap_or_else(|_| panic!("it does not stop:\n{}", self.log()));
+        assert!(status.success() || status.signal() == Some(9), "it ended with {status}:\n{}", self.log());
+    }
+
     pub fn signal(&self, signal: Signal) {
         let target = Target::default();
         target.aim_at(self.pid);

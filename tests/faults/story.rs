@@ -1,6 +1,6 @@
 //! What is done in a round while faults happen, and what must hold of it afterwards.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use embargod::clock::Clock;
 use embargod::wire::{self, CaseView};
 
@@ -9,13 +9,18 @@ use crate::installation::{Template, read, settled};
 use crate::relay::Relay;
 use crate::server::PATIENCE;
 
-/// How far ahead of its command a lift is set.
-const AHEAD: Duration = Duration::milliseconds(900);
+/// How far ahead of its command a lift is set, cut to whole seconds.
+const AHEAD: Duration = Duration::milliseconds(1_700);
+
+/// How long one answer is waited for, before the next replica is asked.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Somebody who repeats what was not answered, with the same bytes, until it is.
 pub struct Teller<'a> {
     template: &'a Template,
-    client: Client,
+    /// One for each replica.
+    clients: Vec<Client>,
+    /// Signs for the address that all replicas share, and reads from the last one.
     maintainer: Maintainer,
     /// What was answered 2xx: method, path, the bytes sent, and the answer.
     answered: Vec<(String, String, Vec<u8>, Response)>,
@@ -30,10 +35,11 @@ pub struct Told {
 }
 
 impl<'a> Teller<'a> {
-    pub fn new(template: &'a Template, base: &str) -> Self {
-        let client = Client::new(base);
-        let maintainer = template.maintainer(&client);
-        Self { template, client, maintainer, answered: Vec::new() }
+    /// `url` is the address that commands are signed for, `bases` where the replicas listen.
+    pub fn new(template: &'a Template, url: &str, bases: &[String]) -> Self {
+        let clients = bases.iter().map(|base| Client::with_patience(base, Some(ANSWER))).collect();
+        let maintainer = template.maintainer(&Client::with_patience(url, Some(ANSWER)));
+        Self { template, clients, maintainer, answered: Vec::new() }
     }
 
     /// Changes, a second revision, a receipt, and the order to lift.
@@ -56,7 +62,7 @@ impl<'a> Teller<'a> {
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let path = format!("/api/v1/embargoes/{embargo}/receipt");
         self.insists("PUT", &path, &headers, serde_json::to_vec(&receipt).unwrap()).await;
-        let at = (Clock::System.now() + AHEAD).to_rfc3339();
+        let at = (Clock::System.now() + AHEAD).trunc_subsecs(0).to_rfc3339();
         let early = wire::LiftEarly { reason: "it is exploited".to_owned(), at: Some(at) };
         let path = format!("/api/v1/embargoes/{embargo}/lift-early");
         let case = self.commands(&Change::json("POST", path, &early)).await;
@@ -73,8 +79,8 @@ impl<'a> Teller<'a> {
 
     async fn insists(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Response {
         let since = Clock::System.monotonic();
-        loop {
-            match self.client.try_call(method, path, headers, Some(body.clone())).await {
+        for client in self.clients.iter().cycle() {
+            match client.try_call(method, path, headers, Some(body.clone())).await {
                 Ok(response) if response.status < 300 => return response,
                 // A server that doubts says so, and may be asked again.
                 Ok(response) if response.status == 503 => {}
@@ -83,6 +89,7 @@ impl<'a> Teller<'a> {
             }
             assert!(Clock::System.monotonic() - since < PATIENCE, "{method} {path} is never answered");
         }
+        unreachable!("there is a replica")
     }
 
     /// What must hold in the end, with a server that works: nothing that was answered is lost, the same bytes have the
@@ -108,13 +115,13 @@ impl<'a> Teller<'a> {
             assert!(again.body == answer.body, "{method} {path}: the same bytes have another answer");
         }
 
+        let audit: wire::AuditView =
+            read(&self.maintainer, &self.template.token, &format!("{path}/audit")).await;
+        let lifts = audit.entries.iter().filter(|entry| entry.action == "lifted").count();
+        assert_eq!(lifts, 1, "{audit:#?}");
+
+        self.check_copies(relay, &kills);
         let kept = relay.kept();
-        for (id, copies) in &kept {
-            let first = copies.digests[0];
-            assert!(copies.digests.iter().all(|digest| *digest == first), "{id} came with other bytes");
-            let excused = copies.unanswered + kills();
-            assert!(copies.digests.len() <= 1 + excused, "{id} came {} times", copies.digests.len());
-        }
         for (_, address, _) in &self.template.people.packagers {
             let arrived = kept.values().filter(|copies| &copies.recipient == address).count();
             let of = |state: &str| {
@@ -130,6 +137,17 @@ impl<'a> Teller<'a> {
             let lifted = |copy: &&wire::DeliveryView| copy.kind == "lifted-early" && copy.state == "accepted";
             let told = copies.iter().filter(|copy| &copy.address == address).filter(lifted).count();
             assert_eq!(told, 1, "{address} was not told of the lift: {copies:#?}");
+        }
+    }
+
+    /// Nobody got a mail twice, unless the answer to the first was lost; and then the same bytes.
+    #[expect(clippy::unused_self, reason = "it is a part of what is checked")]
+    pub fn check_copies(&self, relay: &Relay, kills: impl Fn() -> usize) {
+        for (id, copies) in &relay.kept() {
+            let first = copies.digests[0];
+            assert!(copies.digests.iter().all(|digest| *digest == first), "{id} came with other bytes");
+            let excused = copies.unanswered + kills();
+            assert!(copies.digests.len() <= 1 + excused, "{id} came {} times", copies.digests.len());
         }
     }
 }

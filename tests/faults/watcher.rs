@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use embargod::clock::Clock;
 use sha2::{Digest as _, Sha256};
@@ -38,7 +40,8 @@ impl Watcher {
         let (tell, public) = watch::channel(false);
         let readers = (0..count)
             .map(|reader| {
-                let client = Client::new(&bases[reader % bases.len()]);
+                let client =
+                    Client::with_patience(&bases[reader % bases.len()], Some(Duration::from_secs(2)));
                 let (seen, polls, stop, tell) = (seen.clone(), polls.clone(), stop.clone(), tell.clone());
                 let paths = paths.to_vec();
                 tokio::spawn(async move {

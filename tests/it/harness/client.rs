@@ -26,7 +26,13 @@ pub struct Response {
 
 impl Client {
     pub fn new(base_url: &str) -> Self {
+        Self::with_patience(base_url, None)
+    }
+
+    /// A client that gives a call up after a while, where a server may be paused.
+    pub fn with_patience(base_url: &str, patience: Option<std::time::Duration>) -> Self {
         let config = ureq::Agent::config_builder()
+            .timeout_global(patience)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
