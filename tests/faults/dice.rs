@@ -16,7 +16,7 @@ impl Scale {
     /// failed is played again alone with its seed and one round.
     pub fn of_this_run() -> Self {
         let number = |name: &str| {
-            let text = std::env::var(name).ok()?;
+            let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
             Some(text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
         };
         Self {

@@ -13,9 +13,10 @@ use tempfile::TempDir;
 use crate::database::{Kind, PostgresDatabase, copy_folder};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Packager, Series, ordinary_text};
+use crate::patience::Since;
 use crate::people::People;
 use crate::relay::{Act, Relay};
-use crate::server::{PATIENCE, Server, Under, free_port, operate};
+use crate::server::{Server, Under, free_port, operate};
 
 /// What is copied.
 pub struct Template {
@@ -179,9 +180,9 @@ impl Template {
         let maintainer = self.maintainer(&client);
         let lifted = maintainer.does(&Change::lift_early(self.embargo.as_str(), "it leaked")).await;
         lifted.accepted();
-        let waited_since = Clock::System.monotonic();
+        let waited_since = Since::now();
         while !client.get("/").await.text().contains("/advisories/") {
-            assert!(Clock::System.monotonic() - waited_since < PATIENCE, "it is never lifted");
+            assert!(!waited_since.is_too_long(), "it is never lifted");
         }
         let mut paths = Vec::new();
         let mut pages = vec!["/".to_owned()];
@@ -208,12 +209,12 @@ fn speaker(client: &Client, certificate: &Certificate, people: &People) -> Maint
 
 /// Reads something, from a server that may be down for a while.
 pub async fn read<T: serde::de::DeserializeOwned>(maintainer: &Maintainer, token: &str, path: &str) -> T {
-    let since = Clock::System.monotonic();
+    let since = Since::now();
     loop {
         if let Some(read) = maintainer.try_reads(token, path).await {
             return read;
         }
-        assert!(Clock::System.monotonic() - since < PATIENCE, "{path} is never answered");
+        assert!(!since.is_too_long(), "{path} is never answered");
         tokio::task::yield_now().await;
     }
 }
@@ -221,7 +222,7 @@ pub async fn read<T: serde::de::DeserializeOwned>(maintainer: &Maintainer, token
 /// Waits until no copy of any notice waits any more, and returns all of them.
 pub async fn settled(maintainer: &Maintainer, token: &str, embargo: &str) -> Vec<wire::DeliveryView> {
     let path = format!("/api/v1/embargoes/{embargo}/deliveries");
-    let since = Clock::System.monotonic();
+    let since = Since::now();
     loop {
         let view: wire::DeliveriesView = read(maintainer, token, &path).await;
         let waits = |copy: &&wire::DeliveryView| {
@@ -231,6 +232,6 @@ pub async fn settled(maintainer: &Maintainer, token: &str, embargo: &str) -> Vec
         if !view.deliveries.is_empty() && waiting.is_empty() {
             return view.deliveries;
         }
-        assert!(Clock::System.monotonic() - since < PATIENCE, "still waiting: {waiting:#?}");
+        assert!(!since.is_too_long(), "still waiting: {waiting:#?}");
     }
 }

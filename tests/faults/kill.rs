@@ -6,6 +6,7 @@ use crate::database::Kind;
 use crate::dice::{Dice, Scale};
 use crate::fault::{Countdown, Target};
 use crate::installation::Template;
+use crate::patience::Since;
 use crate::relay::{Act, Event, Relay, Stage};
 use crate::server::{Nurse, Under, free_port, operate};
 use crate::story::Teller;
@@ -58,7 +59,7 @@ async fn round(template: &Template, point: Point) -> Counted {
         Point::Call(..) => (None, 0),
     };
     let (countdown, aimed) = (Countdown::new(when), target.clone());
-    let relay = Relay::start(1, false, move |event: &Event<'_>| {
+    let relay = Relay::start(1, false, move |event: &Event| {
         if Some(event.stage) != wanted || !countdown.hit() {
             return Act::Go;
         }
@@ -96,7 +97,7 @@ async fn round(template: &Template, point: Point) -> Counted {
 async fn rounds(kind: Kind) {
     let scale = Scale::of_this_run();
     let template = Template::found(kind).await;
-    let began = Clock::System.monotonic();
+    let began = Since::now();
     let mut all = Counted::default();
     let count = scale.rounds(12, 1_000);
     let mut missed = 0;
@@ -118,7 +119,7 @@ async fn rounds(kind: Kind) {
         all.polls,
         all.extra_copies,
         all.late_milliseconds,
-        Clock::System.monotonic() - began
+        began.elapsed()
     );
     assert!(all.kills > 0, "nothing was killed");
 }

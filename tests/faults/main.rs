@@ -8,11 +8,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod clocks;
 mod database;
 mod dice;
+mod disk;
 mod fault;
 mod installation;
 mod kill;
+mod mail;
+mod patience;
 mod people;
 mod proxy;
 mod races;

@@ -18,8 +18,6 @@ pub enum Pass {
     Yes,
     /// It passes, and the connection is cut when the answer comes: the database knows, and nobody is told.
     CutAnswer,
-    /// It does not pass, and the connection is cut.
-    Cut,
 }
 
 /// A piece on its way to the database.
@@ -107,7 +105,6 @@ async fn towards(
             Pass::CutAnswer => {
                 cut.send_replace(true);
             }
-            Pass::Cut => return,
         }
         if to.write_all(bytes).await.is_err() {
             return;

@@ -9,8 +9,9 @@ use crate::dice::{Dice, Scale};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Response, Series, ordinary_text};
 use crate::installation::{Template, read};
+use crate::patience::Since;
 use crate::relay::{Act, Relay};
-use crate::server::{PATIENCE, Server, Under, free_port};
+use crate::server::{Server, Under, free_port};
 
 /// How many embargoes are due at the same instant.
 const TOGETHER: usize = 10;
@@ -104,7 +105,7 @@ async fn races(kind: Kind) {
         read(&maintainer, &template.token, &format!("/api/v1/embargoes/{}/dates", template.embargo)).await;
     let legal: Vec<_> = dates.offers.iter().filter(|offer| offer.legal).collect();
     let later = legal.last().unwrap().lifts_at.to_rfc3339();
-    let began = Clock::System.monotonic();
+    let began = Since::now();
     let batches = scale.rounds(3, 100);
     let (mut won, mut lost) = (0, 0);
     for (number, seed) in (0..batches).zip(scale.seed..) {
@@ -124,7 +125,7 @@ async fn races(kind: Kind) {
         }
         let racers = running.join_all().await;
         // What was due is lifted before it is judged.
-        let since = Clock::System.monotonic();
+        let since = Since::now();
         loop {
             let due =
                 racers.iter().filter(|racer| racer.response.status >= 300 || racer.rival == Rival::Revision);
@@ -137,7 +138,7 @@ async fn races(kind: Kind) {
             if waiting == 0 {
                 break;
             }
-            assert!(Clock::System.monotonic() - since < PATIENCE, "{waiting} are never lifted");
+            assert!(!since.is_too_long(), "{waiting} are never lifted");
         }
         for racer in &racers {
             if judge(racer, &maintainer, &template.token, &client).await {
@@ -152,7 +153,7 @@ async fn races(kind: Kind) {
         "races, {kind:?}: {} from seed {}: {won} answered in time, {lost} too late, 0 wrong; {:?}",
         won + lost,
         scale.seed,
-        Clock::System.monotonic() - began
+        began.elapsed()
     );
     assert!(won > 0 && lost > 0, "there was no race: {won} and {lost}");
 }

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// A moment in a conversation.
@@ -49,14 +48,13 @@ pub enum Act {
 
 /// Where a conversation stands.
 #[derive(Clone, Debug)]
-pub struct Event<'a> {
+pub struct Event {
     /// Which of the relay's doors it came through.
     pub door: usize,
     pub stage: Stage,
-    pub recipient: &'a str,
 }
 
-type Script = dyn Fn(&Event<'_>) -> Act + Send + Sync;
+type Script = dyn Fn(&Event) -> Act + Send + Sync;
 
 /// What became of the copies of one message.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +69,6 @@ pub struct Copies {
 struct State {
     script: Box<Script>,
     kept: Mutex<HashMap<String, Copies>>,
-    count: watch::Sender<usize>,
     bodies: Option<Mutex<Vec<(String, Vec<u8>)>>>,
 }
 
@@ -87,12 +84,11 @@ impl Relay {
     pub async fn start(
         doors: usize,
         keep_bodies: bool,
-        script: impl Fn(&Event<'_>) -> Act + Send + Sync + 'static,
+        script: impl Fn(&Event) -> Act + Send + Sync + 'static,
     ) -> Self {
         let state = Arc::new(State {
             script: Box::new(script),
             kept: Mutex::default(),
-            count: watch::Sender::new(0),
             bodies: keep_bodies.then(Mutex::default),
         });
         let mut tasks = JoinSet::new();
@@ -118,11 +114,6 @@ impl Relay {
     pub fn mails_for(&self, recipient: &str) -> Vec<Vec<u8>> {
         let bodies = self.state.bodies.as_ref().unwrap().lock().unwrap_or_else(PoisonError::into_inner);
         bodies.iter().filter(|(to, _)| to == recipient).map(|(_, mail)| mail.clone()).collect()
-    }
-
-    /// Waits until this many mails were kept.
-    pub async fn until(&self, count: usize) {
-        let _ = self.state.count.subscribe().wait_for(|kept| *kept >= count).await;
     }
 }
 
@@ -157,7 +148,7 @@ impl From<std::io::Error> for Over {
 
 impl Talk {
     fn asks(&self, stage: Stage) -> Act {
-        (self.state.script)(&Event { door: self.door, stage, recipient: &self.to })
+        (self.state.script)(&Event { door: self.door, stage })
     }
 
     async fn say(&mut self, text: &str) -> Result<(), Over> {
@@ -276,6 +267,5 @@ impl Talk {
         if let Some(bodies) = &self.state.bodies {
             bodies.lock().unwrap_or_else(PoisonError::into_inner).push((self.to.clone(), mail));
         }
-        self.state.count.send_modify(|count| *count += 1);
     }
 }

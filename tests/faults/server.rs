@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::fault::Target;
-
-/// How long anything may take before a round counts as failed.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+use crate::patience::PATIENCE;
 
 /// The program: `EMBARGOD_FAULTS_BIN` names the folder of another build.
 pub fn program() -> PathBuf {
@@ -47,6 +44,8 @@ pub enum Under {
     Strace { call: &'static str, injection: String },
     /// libfaketime, which takes the present from this file and leaves the monotonic clock alone.
     Faketime(PathBuf),
+    /// A disk of 16 MiB for its state, that it alone sees.
+    SmallDisk,
 }
 
 /// A running program.
@@ -66,6 +65,16 @@ impl Server {
                 command.args(["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]);
                 command.arg(format!("--trace={call}")).arg(format!("--inject={call}:{injection}"));
                 command.arg(program());
+                command
+            }
+            Under::SmallDisk => {
+                let mut command = Command::new("unshare");
+                command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+                command.arg(
+                    "cp -a state kept && mount -t tmpfs -o size=16m,mode=700 tmpfs state && cp -a kept/. state && \
+                     exec \"$@\"",
+                );
+                command.arg("sh").arg(program());
                 command
             }
             Under::Nothing | Under::Faketime(_) => Command::new(program()),

@@ -6,8 +6,8 @@ use embargod::wire::{self, CaseView};
 
 use crate::harness::{Change, Client, Maintainer, Response, Series, ordinary_text};
 use crate::installation::{Template, read, settled};
+use crate::patience::Since;
 use crate::relay::Relay;
-use crate::server::PATIENCE;
 
 /// How far ahead of its command a lift is set, cut to whole seconds.
 const AHEAD: Duration = Duration::milliseconds(1_700);
@@ -78,7 +78,7 @@ impl<'a> Teller<'a> {
     }
 
     async fn insists(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Response {
-        let since = Clock::System.monotonic();
+        let since = Since::now();
         for client in self.clients.iter().cycle() {
             match client.try_call(method, path, headers, Some(body.clone())).await {
                 Ok(response) if response.status < 300 => return response,
@@ -87,7 +87,7 @@ impl<'a> Teller<'a> {
                 Ok(response) => panic!("{method} {path}: {} {}", response.status, response.text()),
                 Err(_) => tokio::task::yield_now().await,
             }
-            assert!(Clock::System.monotonic() - since < PATIENCE, "{method} {path} is never answered");
+            assert!(!since.is_too_long(), "{method} {path} is never answered");
         }
         unreachable!("there is a replica")
     }

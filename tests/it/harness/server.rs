@@ -9,6 +9,7 @@ use embargod::app::roster::{NewPackager, Operator};
 use embargod::app::{App, Refusal, Settings, installation};
 use embargod::cli::assembly::{Assembled, Parts, Running, Serving, open_store};
 use embargod::clock::{Clock, VirtualClock};
+use embargod::config::relay::RelayConfig;
 use embargod::demo::canary::{Canary, Finding, Scanner};
 use embargod::demo::sink::{Received, Sink};
 use embargod::domain::id::EmbargoId;
@@ -32,11 +33,13 @@ pub struct Founding {
     pub database: Database,
     pub policy: Policy,
     pub seed: u64,
+    /// Where mail goes, if not into the server's own sink.
+    pub relay: Option<RelayConfig>,
 }
 
 impl Default for Founding {
     fn default() -> Self {
-        Self { database: Database::of_this_run(), policy: requests_policy(&[]), seed: 7 }
+        Self { database: Database::of_this_run(), policy: requests_policy(&[]), seed: 7, relay: None }
     }
 }
 
@@ -61,6 +64,7 @@ pub struct TestServer {
     location: Location,
     listener: TcpListener,
     kek: Zeroizing<String>,
+    relay: RelayConfig,
     app: App,
     life: Life,
     never_public: Vec<Canary>,
@@ -84,7 +88,7 @@ impl TestServer {
 
     /// A server founded with what a story needs.
     pub async fn found(founding: Founding) -> Self {
-        let Founding { database, policy, seed } = founding;
+        let Founding { database, policy, seed, relay } = founding;
         let folder = tempfile::tempdir().unwrap();
         let (time, clock) = Clock::standing_at(start());
         let entropy = Entropy::seeded(seed);
@@ -97,6 +101,7 @@ impl TestServer {
             tokio::task::spawn_blocking(found).await.unwrap()
         };
         let sink = Sink::start().await.unwrap();
+        let relay = relay.unwrap_or_else(|| sink.relay());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
         let parts = Parts {
@@ -105,7 +110,7 @@ impl TestServer {
             location: location.clone(),
             kek: KeyEncryptionKey::from_text(&kek).map_err(|error| error.to_string()),
             settings: settings(client.base_url()),
-            relay: sink.relay(),
+            relay: relay.clone(),
             http_threads: 1,
         };
         let (app, life) = serve(parts, &listener).await;
@@ -121,6 +126,7 @@ impl TestServer {
             location,
             listener,
             kek,
+            relay,
             app,
             life,
             never_public: Vec::new(),
@@ -150,7 +156,7 @@ impl TestServer {
             location: self.location.clone(),
             kek,
             settings: settings(self.client.base_url()),
-            relay: self.sink.relay(),
+            relay: self.relay.clone(),
             http_threads: 1,
         }
     }
