@@ -13,6 +13,7 @@ use super::texts::key_trouble;
 use super::{App, Refusal, certificate_of};
 use crate::domain::address::Address;
 use crate::domain::container::Container;
+use crate::domain::hold::Passage;
 use crate::domain::id::{CertificateId, NoticeId};
 use crate::domain::notice::{
     ATTEMPTS_BEFORE_ALARM, DeliveryState, MAX_ATTEMPTS, MAX_UNCERTAIN, NoticeKind, retry_at,
@@ -83,8 +84,12 @@ impl App {
     /// ready to leave. Empty when nothing is due.
     pub async fn claim(&self, worker: &str) -> Result<Vec<Outgoing>, Refusal> {
         let now = self.clock.now();
-        let next = self.store.read(|tx| tx.next_delivery()).await?;
-        if next.is_none_or(|next| next > now) {
+        let app = self.clone();
+        let next = self.store.read(move |tx| match app.passage(tx)? {
+            Passage::Shut => Ok::<_, Refusal>(None),
+            Passage::Open | Passage::Alarms => Ok(tx.next_delivery()?),
+        });
+        if next.await?.is_none_or(|next| next > now) {
             return Ok(Vec::new());
         }
         self.make_bodies().await?;
@@ -95,7 +100,8 @@ impl App {
                 let now = app.clock.now();
                 let mut outgoing = Vec::new();
                 let mut bodies: Vec<Mailed> = Vec::new();
-                for claimed in tx.claim_deliveries(&worker, now, now + LEASE, BATCH)? {
+                let passage = app.passage_until_commit(tx)?;
+                for claimed in tx.claim_deliveries(&worker, now, now + LEASE, BATCH, passage)? {
                     let copy = claimed.clone();
                     match tx.attempt(|tx| app.prepare(tx, claimed, &mut bodies, now)) {
                         Ok(Some(message)) => outgoing.push(message),
@@ -114,9 +120,10 @@ impl App {
             .await
     }
 
-    /// The last look before a message leaves: the copy is still held, what it says still holds, its
-    /// recipient may still be told, at the same address and with the same, still usable certificate.
+    /// The last look before a message leaves: no hold stands in its way, this worker still has it, what it says
+    /// still holds, its recipient may still be told, at the same address and with the same, still usable certificate.
     pub async fn may_send(&self, claimed: &Claimed) -> Result<bool, Refusal> {
+        let app = self.clone();
         let claimed = claimed.clone();
         let now = self.clock.now();
         self.store
@@ -125,6 +132,9 @@ impl App {
                     return Ok(false);
                 }
                 let notice = tx.notice(&claimed.notice)?;
+                if !app.passage(tx)?.allows(notice.kind) {
+                    return Ok(false);
+                }
                 let addressee = match addressee(tx, &notice, &claimed.recipient, now) {
                     Ok(Some(addressee)) => addressee,
                     Err(Refusal::Store(error)) => return Err(Refusal::Store(error)),

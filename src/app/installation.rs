@@ -3,6 +3,7 @@
 use super::refusal::LOCKED;
 use super::{App, Refusal};
 use crate::clock::Clock;
+use crate::domain::hold::HoldKind;
 use crate::entropy::Entropy;
 use crate::openpgp::{Acceptance, Certificate, ServerKey, SessionKey, armor, encrypt_to};
 use crate::store::{AuditEntry, Store};
@@ -113,6 +114,9 @@ impl App {
             reasons.push("the OpenPGP parsers are stuck; restart the server".to_owned());
         }
         let clock = self.clock.now();
+        let held = self.store.read(|tx| tx.open_hold_kinds()).await.unwrap_or_default();
+        let held: std::collections::BTreeSet<_> = held.into_iter().map(HoldKind::describe).collect();
+        reasons.extend(held.into_iter().map(str::to_owned));
         let looked = self.store.read(move |tx| {
             let late = tx.due_lifts(clock - chrono::Duration::seconds(60), 1)?;
             Ok::<_, Refusal>((tx.highest_instant()?, !late.is_empty()))

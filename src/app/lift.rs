@@ -10,6 +10,7 @@ use super::{Actor, App, Refusal, entry, notices};
 use crate::domain::advisory::{Advisory, BranchWithoutFix, CommitVerdict, PublicCommit, PublicFix, Timeline};
 use crate::domain::embargo::Stage;
 use crate::domain::hex_sha256;
+use crate::domain::hold::Passage;
 use crate::domain::id::EmbargoId;
 use crate::domain::notice::NoticeKind;
 use crate::formats::{Site, changelog, json, page, sums};
@@ -39,7 +40,12 @@ impl App {
     /// Lifts what is due; returns the ids of the new advisories.
     pub async fn lift_due(&self) -> Result<Vec<String>, Refusal> {
         let now = self.clock.now();
-        let due = self.store.read(move |tx| tx.due_lifts(now, BATCH)).await?;
+        let app = self.clone();
+        let due = self.store.read(move |tx| match app.passage(tx)? {
+            Passage::Open => Ok::<_, Refusal>(tx.due_lifts(now, BATCH)?),
+            Passage::Alarms | Passage::Shut => Ok(Vec::new()),
+        });
+        let due = due.await?;
         let mut lifted = Vec::new();
         for embargo in due {
             match self.lift_one(&embargo.id).await {
@@ -88,6 +94,7 @@ impl App {
         files: &[Publication],
         rendered_at: DateTime<Utc>,
     ) -> Result<Option<String>, Refusal> {
+        self.refuse_while_held(tx)?;
         let now = self.clock.now();
         let highest = tx.highest_instant()?;
         if now + CLOCK_DOUBT < highest {

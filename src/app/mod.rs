@@ -10,6 +10,7 @@ pub mod commands;
 pub mod deliveries;
 pub mod embargoes;
 pub mod fixes;
+pub mod holds;
 pub mod installation;
 pub mod lift;
 pub mod notices;
@@ -35,7 +36,7 @@ use crate::openpgp::{Acceptance, Certificate, ParsePool, ServerKey};
 use crate::store::{AuditEntry, Store, StoredCertificate};
 // What the entry points need to name of what is stored.
 pub use crate::openpgp::{Finding, Weight};
-pub use crate::store::{Answers, AuditRecord, Published, StoreError, StoredFix, TokenKind};
+pub use crate::store::{Answers, AuditRecord, Hold, Published, StoreError, StoredFix, TokenKind};
 pub use refusal::Refusal;
 
 /// What the operator decided, as far as use cases care.

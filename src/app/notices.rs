@@ -13,6 +13,7 @@ use super::{Actor, App, Refusal, entry};
 use crate::domain::dates::{judge, offers};
 use crate::domain::embargo::Stage;
 use crate::domain::fix::{Fix, compare};
+use crate::domain::hold::Passage;
 use crate::domain::id::{DeliveryId, EmbargoId, PackagerId, ReceiptCode};
 use crate::domain::instant::display_instant;
 use crate::domain::notice::{DeliveryState, NoticeKind};
@@ -53,6 +54,9 @@ impl Context<'_> {
         let number = self.freeze(tx, &case, reason)?;
         let before = case.embargo.stage.clone();
         case.embargo.stage = case.embargo.stage.freeze(number, at_once, self.now)?;
+        if case.embargo.stage.is_announced() && !before.is_announced() {
+            self.app.refuse_while_held(tx)?;
+        }
         tx.save_embargo(&mut case.embargo, &case.content)?;
         let mut remarks = Vec::new();
         match (&before, &case.embargo.stage) {
@@ -160,16 +164,26 @@ impl App {
         let app = self.clone();
         let now = self.clock.now();
         // Most looks find nothing: those need no write lock.
-        let idle = self.store.read(move |tx| Ok::<_, Refusal>(due(tx, None, now)?.is_empty())).await?;
-        if idle {
+        let idle = self.store.read(move |tx| {
+            let passage = app.passage(tx)?;
+            Ok::<_, Refusal>(due(tx, None, passage, now)?.is_empty())
+        });
+        if idle.await? {
             return Ok(false);
         }
+        let app = self.clone();
         self.store.write(move |tx| reconcile(&app, tx, None, app.clock.now())).await
     }
 }
 
-/// What is missing, if anything: announcements, alarms, deliveries, copies to be put back in line.
-fn due(tx: &mut Tx<'_>, only: Option<&EmbargoId>, now: DateTime<Utc>) -> Result<Vec<Work>, Refusal> {
+/// What is missing, if anything: announcements, unless they are held, alarms, deliveries, copies to be put back
+/// in line.
+fn due(
+    tx: &mut Tx<'_>,
+    only: Option<&EmbargoId>,
+    passage: Passage,
+    now: DateTime<Utc>,
+) -> Result<Vec<Work>, Refusal> {
     let meant = |id: &EmbargoId| only.is_none_or(|only| only == id);
     let mut work = Vec::new();
     let mut current = tx.current_notices(now)?;
@@ -183,7 +197,9 @@ fn due(tx: &mut Tx<'_>, only: Option<&EmbargoId>, now: DateTime<Utc>) -> Result<
         match &embargo.stage {
             // A week that is not left any more is nothing to announce in silence.
             Stage::Scheduled { frozen: Some(number), schedule } if now + lead <= schedule.lifts_at => {
-                work.push(Work::Announce(embargo.id, *number));
+                if passage == Passage::Open {
+                    work.push(Work::Announce(embargo.id, *number));
+                }
             }
             _ if raised => {}
             Stage::Scheduled { frozen: Some(_), .. } => work.push(Work::Overdue(embargo.id, TOO_LATE)),
@@ -257,8 +273,9 @@ pub(super) fn reconcile(
     now: DateTime<Utc>,
 ) -> Result<bool, Refusal> {
     let mut changed = false;
+    let passage = app.passage_until_commit(tx)?;
     for _ in 0..ROUNDS {
-        let work = due(tx, only, now)?;
+        let work = due(tx, only, passage, now)?;
         if work.is_empty() {
             break;
         }

@@ -13,8 +13,8 @@ use crate::domain::id::{EmbargoId, PackagerId};
 use crate::domain::notice::DeliveryState;
 use crate::openpgp::{SessionKey, armor, encrypt_to};
 use crate::store::{
-    Answers, AuditRecord, CaseContent, Delivery, Packager, Project, Recipient, StoredEmbargo, StoredFix,
-    TokenKind, Tx,
+    Answers, AuditRecord, CaseContent, Delivery, Hold, Packager, Project, Recipient, StoredEmbargo,
+    StoredFix, TokenKind, Tx,
 };
 
 /// A case as its maintainers see it.
@@ -114,6 +114,8 @@ pub struct BoardReport {
     pub dates: Vec<Verdict>,
     /// The newest audit entries.
     pub audit: Vec<AuditRecord>,
+    /// What holds it, if it is live.
+    pub holds: Vec<Hold>,
 }
 
 impl CaseReport {
@@ -399,6 +401,7 @@ fn board(tx: &mut Tx<'_>, actor: &Actor, id: &EmbargoId, now: DateTime<Utc>) -> 
             Vec::new()
         },
         audit: audit_of(tx, id, 20)?,
+        holds: if live { tx.open_holds()? } else { Vec::new() },
         case,
     })
 }

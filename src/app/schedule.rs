@@ -168,6 +168,9 @@ impl Context<'_> {
             }
         };
         let was_announced = case.embargo.stage.is_announced();
+        if !was_announced {
+            self.app.refuse_while_held(tx)?;
+        }
         let old_date = case.embargo.stage.schedule().map(|schedule| schedule.lifts_at);
         case.embargo.stage =
             case.embargo.stage.lift_early(schedule_of(&project.policy, at, self.now), number, self.now)?;

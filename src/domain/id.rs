@@ -113,6 +113,11 @@ opaque_id!(
     TokenId, "token"
 );
 
+opaque_id!(
+    /// A hold: the server's refusal to lift or send.
+    HoldId, "hold"
+);
+
 /// An embargo, written `b7k2-9fq1`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmbargoId(String);

@@ -11,6 +11,7 @@ pub mod container;
 pub mod dates;
 pub mod embargo;
 pub mod fix;
+pub mod hold;
 pub mod id;
 pub mod instant;
 pub mod notice;

@@ -216,11 +216,13 @@ fn standing(packager: &PackagerReport) -> Standing {
 }
 
 fn flags(report: &BoardReport) -> Vec<String> {
-    report
-        .packagers
-        .iter()
-        .filter(|packager| !packager.trouble.is_empty())
-        .map(|packager| format!("{}: {}", packager.packager.name, packager.trouble))
+    let holds = report.holds.iter().map(|hold| match &hold.reason {
+        Some(reason) => format!("{}: {reason}", hold.kind.describe()),
+        None => hold.kind.describe().to_owned(),
+    });
+    let packagers = report.packagers.iter().filter(|packager| !packager.trouble.is_empty());
+    holds
+        .chain(packagers.map(|packager| format!("{}: {}", packager.packager.name, packager.trouble)))
         .collect()
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::dialect::{self, Db};
 use super::schema::{deliveries, notices};
 use super::{StoreError, Tx, corrupt, instant, optional_instant, parsed};
+use crate::domain::hold::Passage;
 use crate::domain::id::{
     CertificateId, ContactId, DeliveryId, EmbargoId, MaintainerId, NoticeId, PackagerId,
 };
@@ -246,15 +247,20 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Takes up to `count` due copies for `owner`, until `until`.
+    /// Takes up to `count` due copies for `owner`, until `until`: of those that may pass.
     pub fn claim_deliveries(
         &mut self,
         owner: &str,
         now: DateTime<Utc>,
         until: DateTime<Utc>,
         count: i64,
+        passage: Passage,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let ids = dialect::claimable(self.db, now.timestamp_micros(), count)?;
+        if passage == Passage::Shut {
+            return Ok(Vec::new());
+        }
+        let alarms_only = passage == Passage::Alarms;
+        let ids = dialect::claimable(self.db, now.timestamp_micros(), count, alarms_only)?;
         diesel::update(deliveries::table.filter(deliveries::id.eq_any(&ids)))
             .set((
                 deliveries::state.eq(DeliveryState::Leased.as_str()),

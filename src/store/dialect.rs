@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::StoreError;
@@ -273,9 +273,20 @@ macro_rules! insertable_once {
 }
 pub(super) use insertable_once;
 
-/// Ids of up to `count` deliveries that are due or whose lease ran out, locked against other replicas.
-pub(super) fn claimable(db: &mut Db, now: i64, count: i64) -> QueryResult<Vec<String>> {
-    use schema::deliveries::dsl::{deliveries, id, lease_until_at, not_before_at, state};
+/// Lets nobody else write to `holds` until the transaction ends. Whoever writes to SQLite is alone anyway.
+pub(super) fn keep_out_of_holds(db: &mut Db) -> QueryResult<()> {
+    match db {
+        Db::Sqlite(_) => Ok(()),
+        Db::Postgres(connection) => connection.batch_execute("LOCK TABLE holds IN SHARE MODE"),
+    }
+}
+
+/// Ids of up to `count` deliveries that are due or whose lease ran out, locked against other replicas; those of
+/// alarms alone, if `alarms_only` is set.
+pub(super) fn claimable(db: &mut Db, now: i64, count: i64, alarms_only: bool) -> QueryResult<Vec<String>> {
+    use schema::deliveries::dsl::{deliveries, id, lease_until_at, not_before_at, notice_id, state};
+    use schema::notices;
+    let alarms = notices::table.filter(notices::kind.eq("alarm")).select(notices::id);
     let due = deliveries
         .filter(
             state
@@ -283,6 +294,7 @@ pub(super) fn claimable(db: &mut Db, now: i64, count: i64) -> QueryResult<Vec<St
                 .and(not_before_at.le(now))
                 .or(state.eq("leased").and(lease_until_at.le(now))),
         )
+        .filter((!alarms_only).into_sql::<Bool>().or(notice_id.eq_any(alarms)))
         .order(not_before_at)
         .limit(count)
         .select(id);

@@ -322,6 +322,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    holds (id) {
+        id -> Text,
+        kind -> Text,
+        reason_sealed -> Nullable<Binary>,
+        placed_at -> BigInt,
+        placed_by -> Text,
+        released_at -> Nullable<BigInt>,
+        released_by -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     data_keys,
@@ -352,4 +364,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     advisories,
     advisory_revisions,
     published_files,
+    holds,
 );

@@ -13,6 +13,7 @@ mod demo;
 mod fixes;
 mod harness;
 mod heads;
+mod holds;
 mod house;
 mod law;
 mod login;

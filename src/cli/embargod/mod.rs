@@ -15,6 +15,7 @@ mod failure;
 mod files;
 mod fix;
 mod founding;
+mod hold;
 mod init;
 mod invitation;
 mod log;
@@ -83,6 +84,9 @@ enum Command {
     /// Lists who is logged in, and ends a token.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Stops lifts, announcements and mail, and lets them go on.
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
     /// Checks the log of changes and reads.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -133,6 +137,7 @@ fn execute(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Packager(command) => packager::run(global, command),
         Command::Migrate => migrate::run(global),
         Command::Token(command) => token::run(global, &command),
+        Command::Hold(command) => hold::run(global, &command),
         Command::Audit(command) => audit::run(global, &command),
         Command::Certificate(command) => Ok(certificate::run(&command)),
         Command::Fix(command) => fix::run(&command),

@@ -29,20 +29,20 @@ fn person(user_id: &str) -> Person {
 }
 
 /// A directory with a maintainer's certificate in it, and room for an installation.
-struct Place {
+pub(super) struct Place {
     directory: TempDir,
     ada: Person,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let place =
             Self { directory: tempfile::tempdir().unwrap(), ada: person("Ada <ada@upstream.example>") };
         place.file("ada.asc", &place.ada.certificate().to_armored());
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -52,11 +52,11 @@ impl Place {
         path
     }
 
-    fn global(&self) -> Global {
+    pub(super) fn global(&self) -> Global {
         Global { config: self.path("embargo/embargod.toml"), credentials: None }
     }
 
-    fn init(&self, more: &[&str]) -> Result<super::founding::Founded, Failure> {
+    pub(super) fn init(&self, more: &[&str]) -> Result<super::founding::Founded, Failure> {
         let (directory, ada) = (self.path("embargo"), self.path("ada.asc"));
         let mut line = vec!["embargod", "init", "--project", "requests", "--preset", "requests"];
         line.extend(["--directory", directory.to_str().unwrap(), "--maintainer", ada.to_str().unwrap()]);

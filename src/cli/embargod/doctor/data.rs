@@ -9,7 +9,7 @@ use crate::app::Refusal;
 use crate::app::installation::load_server_key;
 use crate::config::Config;
 use crate::domain::instant::display_duration;
-use crate::store::{Location, Store};
+use crate::store::{Hold, Location, Store};
 
 /// From here on the server's key should be renewed.
 const SOON: Duration = Duration::days(60);
@@ -60,6 +60,7 @@ pub(super) fn check(store: &Store, now: DateTime<Utc>) -> Result<Vec<Finding>, F
     }
     findings.extend(read_only(store));
     findings.push(clock(store, now)?);
+    findings.extend(holds(store)?);
     Ok(findings)
 }
 
@@ -95,6 +96,23 @@ fn server_key(store: &Store, now: DateTime<Utc>) -> Finding {
         ),
         Some(at) => Finding::ok(format!("{text}, expires {}", at.date_naive())),
     }
+}
+
+/// What stands in the way of lifts and mail by somebody's will.
+fn holds(store: &Store) -> Result<Vec<Finding>, Failure> {
+    if store.pending_migrations()? > 0 {
+        return Ok(Vec::new());
+    }
+    let open = store.read_now(|tx| Ok::<_, Refusal>(tx.open_holds()?))?;
+    let finding = |hold: Hold| {
+        let since = hold.placed_at.format("%Y-%m-%d %H:%M UTC");
+        let reason = hold.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        Finding::warn(
+            format!("{}, since {since}{reason}", hold.kind.describe()),
+            format!("when it may go on: embargod hold release {}", &hold.id.as_str()[..8]),
+        )
+    };
+    Ok(open.into_iter().map(finding).collect())
 }
 
 fn clock(store: &Store, now: DateTime<Utc>) -> Result<Finding, Failure> {
