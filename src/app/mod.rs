@@ -5,7 +5,9 @@
 //! they may do is judged here, in the transaction that does it.
 
 pub mod answers;
+pub mod audit;
 mod bodies;
+pub mod checkpoints;
 pub mod commands;
 pub mod deliveries;
 pub mod embargoes;
@@ -23,8 +25,9 @@ mod scope;
 pub mod sessions;
 pub mod test_mail;
 mod texts;
+pub mod witness;
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use tokio::sync::watch;
 
@@ -38,6 +41,7 @@ use crate::store::{AuditEntry, Store, StoredCertificate};
 pub use crate::openpgp::{Finding, Weight};
 pub use crate::store::{Answers, AuditRecord, Hold, Published, StoreError, StoredFix, TokenKind};
 pub use refusal::Refusal;
+use witness::Witness;
 
 /// What the operator decided, as far as use cases care.
 #[derive(Clone, Debug)]
@@ -68,6 +72,7 @@ pub struct App {
     server_key: Arc<RwLock<Option<Arc<ServerKey>>>>,
     parsers: Arc<ParsePool>,
     wakes: watch::Sender<u64>,
+    witness: Arc<OnceLock<Arc<Witness>>>,
 }
 
 /// Who does something.
@@ -116,6 +121,7 @@ impl App {
             server_key: Arc::new(RwLock::new(server_key.map(Arc::new))),
             parsers: Arc::new(ParsePool::start()?),
             wakes: watch::Sender::new(0),
+            witness: Arc::default(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Puts a server together: database, vault, use cases, worker, HTTP. The only place that sees every part.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
@@ -29,6 +30,8 @@ pub struct Parts {
     pub kek: Result<KeyEncryptionKey, String>,
     /// What the operator decided.
     pub settings: Settings,
+    /// Where this replica keeps what it must remember outside the database; `None` to remember nothing.
+    pub state: Option<PathBuf>,
     /// Where mail goes.
     pub relay: RelayConfig,
     /// Threads that answer HTTP.
@@ -105,6 +108,9 @@ impl Assembled {
         };
         let relay = RelayPool::new(&parts.relay, parts.clock.clone(), parts.entropy.clone())?;
         let app = App::new(store, parts.clock, parts.entropy, parts.settings, server_key)?;
+        if let Some(state) = &parts.state {
+            app.remember_in(state);
+        }
         let worker = Worker::new(app.clone(), Arc::clone(&relay));
         Ok(Self { app, worker, relay, http_threads: parts.http_threads })
     }
@@ -165,6 +171,7 @@ impl Running {
         self.app.wake();
         self.serving.stop().await;
         let _ = self.worker.await;
+        self.app.keep_record_now().await;
         self.relay.close().await;
     }
 }

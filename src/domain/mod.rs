@@ -28,6 +28,13 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// The bytes that `text` names in hex, in either case; nothing if it is not hex.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?)).collect()
+}
+
 /// The SHA-256 of `bytes` in lower-case hex, as everywhere in files and answers.
 pub fn hex_sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;

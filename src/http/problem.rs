@@ -85,6 +85,12 @@ impl From<Refusal> for Problem {
                 tracing::warn!("the database cannot be reached: {reason}");
                 return Self::unavailable("the database cannot be reached");
             }
+            Refusal::Store(StoreError::Unrecorded(error)) => {
+                tracing::error!("the audit log cannot be written: {error}");
+                return Self::unavailable(
+                    "it cannot be written down, so nothing is shown and nothing is done",
+                );
+            }
             Refusal::Unavailable(reason) => {
                 tracing::warn!("unavailable: {reason}");
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now")

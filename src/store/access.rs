@@ -228,6 +228,7 @@ impl Tx<'_> {
 
     /// Ends a token.
     pub fn revoke_token(&mut self, id: &TokenId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.weighs();
         diesel::update(tokens::table.find(id.as_str()))
             .set(tokens::revoked_at.eq(Some(now.timestamp_micros())))
             .execute(self.db)?;

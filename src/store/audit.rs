@@ -1,13 +1,20 @@
 //! The append-only log: one row per change and per embargoed read, chained by hash.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::schema::{audit, audit_head};
 use super::{StoreError, Tx, instant};
+use crate::domain::hex;
 use crate::domain::id::EmbargoId;
 use crate::vault::{Place, ROSTER};
+
+/// How many entries are in memory at once while all are looked at.
+const AT_ONCE: i64 = 1_000;
 
 /// What is to be written down about one change or read.
 #[derive(Clone, Debug)]
@@ -42,8 +49,9 @@ pub struct AuditRecord {
 }
 
 /// One row as the chain sees it.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = audit)]
+#[serde(deny_unknown_fields)]
 pub struct Chained {
     sequence: i64,
     at: i64,
@@ -51,16 +59,35 @@ pub struct Chained {
     action: String,
     embargo_id: String,
     object: String,
+    #[serde(with = "in_hex")]
     detail_sealed: Vec<u8>,
+    #[serde(with = "in_hex")]
     previous_hash: Vec<u8>,
+    #[serde(with = "in_hex")]
     hash: Vec<u8>,
 }
 
-/// Where the chain is broken.
+/// Bytes as lower-case hex, in exported entries.
+mod in_hex {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::domain::{hex, unhex};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        unhex(&text).ok_or_else(|| serde::de::Error::custom("expected hexadecimal digits"))
+    }
+}
+
+/// The first entry at which the log is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
-    /// A row is missing, or two changed places.
-    #[error("the audit log breaks at entry {0}: an entry before it was removed or moved")]
+    /// A row is missing.
+    #[error("the audit log breaks at entry {0}: it, or an entry in its place, was removed or moved")]
     Gap(i64),
     /// A row was changed.
     #[error("the audit log breaks at entry {0}: it was changed after it was written")]
@@ -73,6 +100,40 @@ pub enum ChainFault {
         /// Entries written.
         expected: i64,
     },
+    /// The head names an older entry than the last, or another hash.
+    #[error("the audit log has {found} entries, and its head names entry {named}: the head was set back")]
+    Head {
+        /// Entries found.
+        found: i64,
+        /// The entry that the head names.
+        named: i64,
+    },
+    /// The hashes fit each other, and are not those that were signed.
+    #[error(
+        "the audit log was written anew from entry {first} on, or from one after it up to {signed}: what was \
+         signed of entry {signed} does not fit"
+    )]
+    Rewritten {
+        /// The first entry that no signature confirms any more.
+        first: i64,
+        /// The entry whose signed hash is another one.
+        signed: i64,
+    },
+    /// What stands as signed was not signed by this server.
+    #[error("the checkpoint at entry {0} was not signed by this server: it was put there or changed")]
+    Forged(i64),
+}
+
+impl ChainFault {
+    /// The first entry that is not what was written, as far as it can be told.
+    pub fn entry(&self) -> i64 {
+        match self {
+            Self::Gap(entry) | Self::Changed(entry) | Self::Forged(entry) => *entry,
+            Self::Truncated { found, .. } => found + 1,
+            Self::Head { named, .. } => named + 1,
+            Self::Rewritten { first, .. } => *first,
+        }
+    }
 }
 
 impl Chained {
@@ -90,23 +151,62 @@ impl Chained {
     }
 }
 
-/// Checks that `rows`, in order, form the chain that ends in `head`.
-pub fn verify_chain(rows: &[Chained], head: (i64, &[u8])) -> Result<(), ChainFault> {
-    let mut previous: &[u8] = b"";
-    for (expected, row) in (1..).zip(rows) {
-        if row.sequence != expected || row.previous_hash != previous {
+/// Follows the chain from its first entry to its last, one at a time.
+#[derive(Debug)]
+pub struct ChainWalk {
+    /// What was signed of some entries: their numbers and hashes, in lower-case hex.
+    signed: BTreeMap<i64, String>,
+    length: i64,
+    last: Vec<u8>,
+    confirmed: i64,
+}
+
+impl ChainWalk {
+    /// A walk that compares what it meets with what was `signed`, by entry.
+    pub fn new(signed: BTreeMap<i64, String>) -> Self {
+        Self { signed, length: 0, last: Vec::new(), confirmed: 0 }
+    }
+
+    /// Takes the next entry.
+    pub fn step(&mut self, row: &Chained) -> Result<(), ChainFault> {
+        let expected = self.length + 1;
+        if row.sequence != expected {
             return Err(ChainFault::Gap(expected));
         }
         if row.digest() != row.hash {
             return Err(ChainFault::Changed(expected));
         }
-        previous = &row.hash;
+        if row.previous_hash != self.last {
+            // This entry is as it was written, so the one before it is not.
+            return Err(if self.length == 0 { ChainFault::Gap(1) } else { ChainFault::Changed(self.length) });
+        }
+        if let Some(hash) = self.signed.get(&expected) {
+            if *hash != hex(&row.hash) {
+                return Err(ChainFault::Rewritten { first: self.confirmed + 1, signed: expected });
+            }
+            self.confirmed = expected;
+        }
+        self.length = expected;
+        self.last.clone_from(&row.hash);
+        Ok(())
     }
-    let found = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    if found != head.0 || previous != head.1 {
-        return Err(ChainFault::Truncated { found, expected: head.0 });
+
+    /// Ends the walk at the head that the database names; says how many entries there are and how many of them
+    /// a signature confirms.
+    pub fn end(self, head: (i64, &[u8])) -> Result<(i64, i64), ChainFault> {
+        let found = self.length;
+        let written = self.signed.last_key_value().map_or(0, |(sequence, _)| *sequence).max(head.0);
+        if written > found {
+            return Err(ChainFault::Truncated { found, expected: written });
+        }
+        if head.0 < found {
+            return Err(ChainFault::Head { found, named: head.0 });
+        }
+        if head.1 != self.last {
+            return Err(ChainFault::Changed(found));
+        }
+        Ok((found, self.confirmed))
     }
-    Ok(())
 }
 
 impl Tx<'_> {
@@ -169,56 +269,56 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// The whole log, checked. Returns how many entries there are.
+    /// Shows every entry to `look`, in order, a batch in memory at a time; ends with the head. While a server
+    /// writes, the transaction has to begin with [`Tx::freeze`].
+    pub fn walk_audit<E: From<StoreError>>(
+        &mut self,
+        mut look: impl FnMut(&Chained) -> Result<(), E>,
+    ) -> Result<(i64, Vec<u8>), E> {
+        let mut last = i64::MIN;
+        loop {
+            let rows = audit::table
+                .filter(audit::sequence.gt(last))
+                .order(audit::sequence)
+                .limit(AT_ONCE)
+                .select(Chained::as_select())
+                .load(self.db)
+                .map_err(StoreError::from)?;
+            let Some(end) = rows.last() else { break };
+            last = end.sequence;
+            rows.iter().try_for_each(&mut look)?;
+        }
+        let head = audit_head::table.select((audit_head::sequence, audit_head::hash)).first(self.db);
+        Ok(head.map_err(StoreError::from)?)
+    }
+
+    /// The whole log, checked against itself. Returns how many entries there are.
     pub fn verify_audit(&mut self) -> Result<Result<i64, ChainFault>, StoreError> {
-        let rows = audit::table.order(audit::sequence).select(Chained::as_select()).load(self.db)?;
-        let (sequence, hash) =
-            audit_head::table
-                .select((audit_head::sequence, audit_head::hash))
-                .first::<(i64, Vec<u8>)>(self.db)?;
-        Ok(verify_chain(&rows, (sequence, &hash)).map(|()| sequence))
+        let verdict = self.verify_audit_against(BTreeMap::new())?;
+        Ok(verdict.map(|(entries, _)| entries))
+    }
+
+    /// The whole log, checked against itself and what was signed of it: how many entries there are, and how
+    /// many a signature confirms.
+    pub fn verify_audit_against(
+        &mut self,
+        signed: BTreeMap<i64, String>,
+    ) -> Result<Result<(i64, i64), ChainFault>, StoreError> {
+        let mut walk = ChainWalk::new(signed);
+        let mut fault = None;
+        let (sequence, hash) = self.walk_audit(|row| {
+            if fault.is_none() {
+                fault = walk.step(row).err();
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(match fault {
+            Some(fault) => Err(fault),
+            None => walk.end((sequence, &hash)),
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chain(length: i64) -> Vec<Chained> {
-        let mut rows: Vec<Chained> = Vec::new();
-        for sequence in 1..=length {
-            let mut row = Chained {
-                sequence,
-                at: sequence * 10,
-                actor: "operator".to_owned(),
-                action: "did".to_owned(),
-                embargo_id: String::new(),
-                object: format!("thing {sequence}"),
-                detail_sealed: vec![1, 2, 3],
-                previous_hash: rows.last().map(|row| row.hash.clone()).unwrap_or_default(),
-                hash: Vec::new(),
-            };
-            row.hash = row.digest();
-            rows.push(row);
-        }
-        rows
-    }
-
-    #[test]
-    fn edits_deletions_swaps_and_a_missing_end_are_found_where_they_begin() {
-        let rows = chain(5);
-        let last = rows[4].hash.clone();
-        let head = (5, last.as_slice());
-        assert_eq!(verify_chain(&rows, head), Ok(()));
-        let mut edited = rows.clone();
-        edited[2].object = "other".to_owned();
-        assert_eq!(verify_chain(&edited, head), Err(ChainFault::Changed(3)));
-        let mut shorter = rows.clone();
-        shorter.remove(1);
-        assert_eq!(verify_chain(&shorter, head), Err(ChainFault::Gap(2)));
-        let mut swapped = rows.clone();
-        swapped.swap(3, 4);
-        assert_eq!(verify_chain(&swapped, head), Err(ChainFault::Gap(4)));
-        assert_eq!(verify_chain(&rows[..4], head), Err(ChainFault::Truncated { found: 4, expected: 5 }));
-    }
-}
+#[path = "audit_tests.rs"]
+mod tests;

@@ -31,11 +31,12 @@ pub enum Db {
 macro_rules! on_backend {
     ($db:expr, |$connection:ident| $body:expr) => {
         match $db {
-            Db::Postgres($connection) => $body,
-            Db::Sqlite($connection) => $body,
+            $crate::store::dialect::Db::Postgres($connection) => $body,
+            $crate::store::dialect::Db::Sqlite($connection) => $body,
         }
     };
 }
+pub(super) use on_backend;
 
 /// Where the data lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +132,16 @@ pub(super) fn begin_write(db: &mut Db) -> QueryResult<()> {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
         }
         Db::Postgres(connection) => <PgConn as Connection>::TransactionManager::begin_transaction(connection),
+    }
+}
+
+/// Lets the transaction that has just begun see one state of the database; SQLite's always do.
+pub(super) fn snapshot(db: &mut Db) -> QueryResult<()> {
+    match db {
+        Db::Sqlite(_) => Ok(()),
+        Db::Postgres(connection) => {
+            connection.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        }
     }
 }
 

@@ -41,6 +41,7 @@ impl Tx<'_> {
         files: &[Publication],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        self.weighs();
         let content = serde_json::to_string(advisory).map_err(|_| corrupt("advisories", &advisory.id))?;
         let now = now.timestamp_micros();
         diesel::insert_into(advisories::table)

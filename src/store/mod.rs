@@ -7,6 +7,7 @@
 
 mod access;
 mod audit;
+mod checkpoint;
 mod delivery;
 mod dialect;
 mod embargo;
@@ -21,7 +22,7 @@ mod roster;
 mod schema;
 mod server;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use diesel::connection::TransactionManager as _;
@@ -32,7 +33,8 @@ use zeroize::Zeroizing;
 pub use access::{
     Answers, ChallengeCertificate, ListedToken, NewToken, StoredAnswer, Token, TokenKind, TokenOwner,
 };
-pub use audit::{AuditEntry, AuditRecord, ChainFault, Chained, verify_chain};
+pub use audit::{AuditEntry, AuditRecord, ChainFault, ChainWalk, Chained};
+pub use checkpoint::{AuditHead, Incarnation, Revocation, StoredCheckpoint};
 pub use delivery::{Claimed, Delivery, Frozen, FrozenHead, NewDelivery, Outcome, Recipient};
 pub use dialect::Location;
 use dialect::{Db, Manager};
@@ -72,6 +74,9 @@ pub enum StoreError {
         /// Its key.
         id: String,
     },
+    /// The audit log cannot be written, so nothing was done and nothing may be shown.
+    #[error("the audit log cannot be written: {0}")]
+    Unrecorded(Box<StoreError>),
     /// Somebody else changed it meanwhile.
     #[error("it was changed meanwhile: look at it again and repeat the change")]
     Conflict,
@@ -91,20 +96,32 @@ pub struct Store {
     writers: Pool<Manager>,
     readers: Pool<Manager>,
     vault: Arc<Vault>,
+    witness: Arc<OnceLock<WitnessHook>>,
 }
+
+/// What is called after a commit that must be remembered outside the database too.
+type WitnessHook = Box<dyn Fn(&Store) + Send + Sync>;
 
 /// One transaction. Methods by noun stand in this module's files.
 pub struct Tx<'a> {
     db: &'a mut Db,
     vault: &'a Vault,
     trail: Vec<AuditEntry>,
+    weighty: bool,
 }
 
 impl Store {
     /// Connects to the database at `location`.
     pub fn open(location: Location, vault: Arc<Vault>) -> Result<Self, StoreError> {
         let (writers, readers) = dialect::pools(&location)?;
-        Ok(Self { location, writers, readers, vault })
+        Ok(Self { location, writers, readers, vault, witness: Arc::default() })
+    }
+
+    /// Has `witness` called after every commit of a revocation or a publication, before anybody is told of it.
+    /// The first one stays.
+    pub fn call_after_weighty_commits(&self, witness: impl Fn(&Self) + Send + Sync + 'static) {
+        // A second one would be for the same folder.
+        let _ = self.witness.set(Box::new(witness));
     }
 
     /// Brings the schema up to date; returns how many migrations ran.
@@ -162,12 +179,19 @@ impl Store {
         let mut pooled = connection(&self.writers)?;
         let db = &mut *pooled;
         dialect::begin_write(db).map_err(StoreError::from)?;
-        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new() };
+        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new(), weighty: false };
         let outcome = work(&mut tx).and_then(|value| {
-            tx.write_trail()?;
+            tx.write_trail().map_err(unrecorded)?;
             Ok(value)
         });
-        finish(tx.db, outcome)
+        let weighty = tx.weighty;
+        let outcome = finish(tx.db, outcome);
+        // The witness reads the database itself, which has one writer.
+        drop(pooled);
+        if let (Ok(_), true, Some(witness)) = (&outcome, weighty, self.witness.get()) {
+            witness(self);
+        }
+        outcome
     }
 
     /// [`Store::read`] on the present thread.
@@ -178,11 +202,16 @@ impl Store {
         let mut pooled = connection(&self.readers)?;
         let db = &mut *pooled;
         Transactions::begin_transaction(db).map_err(StoreError::from)?;
-        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new() };
+        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new(), weighty: false };
         let outcome = work(&mut tx);
         debug_assert!(tx.trail.is_empty(), "what is audited goes through write");
         finish(tx.db, outcome)
     }
+}
+
+/// A log that cannot be written is said by its own name; a vault that is shut keeps its own.
+fn unrecorded(error: StoreError) -> StoreError {
+    if error.is_locked() { error } else { StoreError::Unrecorded(Box::new(error)) }
 }
 
 type Transactions = <Db as Connection>::TransactionManager;
@@ -219,6 +248,16 @@ impl Tx<'_> {
     /// The database's own clock, where replicas share one.
     pub fn shared_clock(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
         Ok(dialect::shared_clock(self.db)?)
+    }
+
+    /// From here on this transaction sees one state of the database. To be called first.
+    pub fn freeze(&mut self) -> Result<(), StoreError> {
+        Ok(dialect::snapshot(self.db)?)
+    }
+
+    /// Notes that what this transaction does must be remembered outside the database as well.
+    fn weighs(&mut self) {
+        self.weighty = true;
     }
 
     /// The settings on which it depends whether a change that was answered survives a crash, with their values.

@@ -240,6 +240,7 @@ impl Tx<'_> {
 
     /// Stops all use of a certificate.
     pub fn revoke_certificate(&mut self, id: &CertificateId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.weighs();
         diesel::update(certificates::table.find(id.as_str()))
             .set(certificates::revoked_at.eq(Some(now.timestamp_micros())))
             .execute(self.db)?;

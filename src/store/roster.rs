@@ -80,6 +80,7 @@ impl Tx<'_> {
 
     /// Removes a contact: no mail, no login from now on.
     pub fn remove_contact(&mut self, id: &ContactId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.weighs();
         diesel::update(contacts::table.find(id.as_str()))
             .set(contacts::removed_at.eq(Some(now.timestamp_micros())))
             .execute(self.db)?;
@@ -202,6 +203,7 @@ impl Tx<'_> {
         packager: &PackagerId,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        self.weighs();
         diesel::update(memberships::table.find((project.as_str(), packager.as_str())))
             .set(memberships::removed_at.eq(Some(now.timestamp_micros())))
             .execute(self.db)?;

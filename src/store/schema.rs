@@ -366,3 +366,20 @@ diesel::allow_tables_to_appear_in_same_query!(
     published_files,
     holds,
 );
+
+diesel::table! {
+    checkpoints (sequence) {
+        sequence -> BigInt,
+        line -> Text,
+        signature -> Text,
+        made_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    incarnations (number) {
+        number -> Integer,
+        id -> Text,
+        began_at -> BigInt,
+    }
+}

@@ -16,6 +16,7 @@ impl Tx<'_> {
     /// Founds an installation: draws the roster's data key. Done once.
     pub fn found(&mut self, practice: bool, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.create_key(ROSTER, now)?;
+        self.begin_incarnation(now)?;
         dialect::put_setting(self.db, PRACTICE, &[u8::from(practice)])?;
         Ok(())
     }

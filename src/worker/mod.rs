@@ -67,6 +67,7 @@ impl Worker {
     pub async fn look(&self) -> Result<Done, Refusal> {
         let lifted = self.app.lift_due().await?;
         let changed = self.app.reconcile_notices().await?;
+        self.app.keep_record().await;
         let sent = self.deliver().await?;
         Ok(Done { lifted, sent, changed })
     }
@@ -102,6 +103,7 @@ impl Worker {
             Task::Decide => {
                 let lifted = !self.app.lift_due().await?.is_empty();
                 let changed = self.app.reconcile_notices().await? || lifted;
+                self.app.keep_record().await;
                 if changed {
                     self.app.wake();
                 }

@@ -23,6 +23,7 @@ mod outbox;
 mod pages;
 mod read_only;
 mod reading;
+mod record;
 mod reference;
 mod shut_vault;
 mod threads;

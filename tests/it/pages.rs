@@ -23,7 +23,7 @@ fn text_area(page: &str, name: &str) -> String {
 }
 
 /// Signs in; returns the cookie.
-async fn signs_in(server: &TestServer, person: &Person) -> String {
+pub async fn signs_in(server: &TestServer, person: &Person) -> String {
     let certificate = person.certificate().to_armored();
     let challenged = submits(&server.client, "/login", "certificate", &certificate).await;
     assert_eq!(challenged.status, 200, "{}", challenged.text());

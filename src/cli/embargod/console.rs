@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, sender};
 use super::practice;
 use crate::app::roster::Operator;
+use crate::app::witness::Witness;
 use crate::app::{Refusal, Settings};
 use crate::cli::assembly::open_store;
 use crate::clock::Clock;
@@ -116,6 +117,8 @@ impl Console {
         } else {
             Clock::System
         };
+        // What is ended here must be remembered as if a server did it.
+        Arc::new(Witness::new(&config.state(), clock.clone(), &entropy)).attend(&store);
         Ok(Self { config, store, clock, entropy, practice })
     }
 

@@ -96,6 +96,7 @@ fn prepare(global: &Global, console: Console, threads: usize) -> Result<Prepared
         location: location(&config)?,
         kek: global.kek(&config),
         settings: settings(&config, practice)?,
+        state: Some(config.state()),
         relay: config.mail.relay.clone(),
         http_threads: threads,
     })?;
@@ -137,6 +138,7 @@ async fn rehearse(
     practice.run(requests, stop.wait()).await?;
     drop(door);
     serving.stop().await;
+    assembled.app.keep_record_now().await;
     Ok(())
 }
 

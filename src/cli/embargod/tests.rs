@@ -544,7 +544,8 @@ fn a_new_maintainer_gets_a_recovery_file_and_the_log_stays_whole() {
     project::run(&place.global(), command).unwrap();
     let path = recovery_path(&place.path("embargo/state"), &ben.certificate().fingerprint());
     ben.decrypt(&fs::read(path).unwrap(), None, Clock::System.now()).unwrap();
-    audit::run(&place.global(), &audit::AuditCommand::Verify { json: false }).unwrap();
+    audit::run(&place.global(), &audit::AuditCommand::Verify { json: false, file: None, certificate: None })
+        .unwrap();
 }
 
 #[test]

@@ -153,6 +153,7 @@ impl Stage {
                 max_mail_bytes: 8 << 20,
                 practice: true,
             },
+            state: None,
             relay: sink.relay(),
             http_threads: 1,
         })

@@ -73,6 +73,20 @@ pub async fn plant(location: &Location, words: &[String]) {
     }
 }
 
+/// Changes a database behind the server's back.
+pub async fn tamper(location: &Location, statements: &str) {
+    match location {
+        Location::Postgres(url) => execute(url, statements).await,
+        Location::Sqlite(path) => {
+            use diesel::connection::{Connection as _, SimpleConnection as _};
+            let path = path.to_string_lossy();
+            let mut connection = diesel::SqliteConnection::establish(&path).unwrap();
+            connection.batch_execute("PRAGMA busy_timeout=5000").unwrap();
+            connection.batch_execute(statements).unwrap_or_else(|error| panic!("{statements}: {error}"));
+        }
+    }
+}
+
 async fn execute(url: &str, statement: &str) {
     connect(url).await.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
 }

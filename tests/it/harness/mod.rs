@@ -19,7 +19,7 @@ pub mod troubled;
 use chrono::{DateTime, Duration, Utc};
 
 pub use client::{Client, Response};
-pub use database::Database;
+pub use database::{Database, tamper};
 pub use log::Log;
 pub use maintainer::{Change, Maintainer, ordinary_text};
 pub use packager::{Mail, Packager};

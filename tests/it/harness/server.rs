@@ -110,6 +110,7 @@ impl TestServer {
             location: location.clone(),
             kek: KeyEncryptionKey::from_text(&kek).map_err(|error| error.to_string()),
             settings: settings(client.base_url()),
+            state: Some(folder.path().to_owned()),
             relay: relay.clone(),
             http_threads: 1,
         };
@@ -156,6 +157,7 @@ impl TestServer {
             location: self.location.clone(),
             kek,
             settings: settings(self.client.base_url()),
+            state: Some(self.folder.path().to_owned()),
             relay: self.relay.clone(),
             http_threads: 1,
         }

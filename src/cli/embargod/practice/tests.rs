@@ -88,6 +88,7 @@ impl Rehearsal {
                 max_mail_bytes: 8 << 20,
                 practice: true,
             },
+            state: None,
             relay: RelayConfig {
                 kind: RelayKind::Maildir,
                 folder: Some(directory.path().join("mail")),

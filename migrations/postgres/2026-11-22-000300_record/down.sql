@@ -1,0 +1,2 @@
+DROP TABLE incarnations;
+DROP TABLE checkpoints;
