@@ -28,4 +28,5 @@ mod reference;
 mod shut_vault;
 mod threads;
 mod too_large;
+mod unrecorded;
 mod whole_story;
