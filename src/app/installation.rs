@@ -1,5 +1,7 @@
 //! Founding an installation, and opening one.
 
+use chrono::{DateTime, Utc};
+
 use super::refusal::LOCKED;
 use super::{App, Refusal};
 use crate::clock::Clock;
@@ -24,16 +26,21 @@ pub fn found(store: &Store, clock: &Clock, address: &str, practice: bool) -> Res
             .to_secret_bytes()
             .map_err(|error| Refusal::Unavailable(format!("the server key could not be stored: {error}")))?;
         tx.put_server_key(&secret, &key.certificate().to_bytes())?;
-        tx.audit(AuditEntry {
-            at: now,
-            actor: "operator".to_owned(),
-            action: "installation founded",
-            embargo: None,
-            object: key.fingerprint(),
-            detail: Vec::new(),
-        });
+        tx.audit(as_operator(now, "installation founded", &key.fingerprint()));
         Ok(key)
     })
+}
+
+/// What is written down of something the operator does to the installation itself.
+pub fn as_operator(now: DateTime<Utc>, action: &'static str, object: &str) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        actor: super::Actor::Operator.to_string(),
+        action,
+        embargo: None,
+        object: object.to_owned(),
+        detail: Vec::new(),
+    }
 }
 
 /// The server's key, if the vault opens. Without it the server is public-only.
@@ -61,7 +68,7 @@ pub fn recovery_file(
     let now = clock.now();
     let text = format!(
         "The key-encryption key of the embargod server {}.\n\
-         Put the next line into the file that [keys] kek_file names, mode 0400.\n{kek_text}",
+         Put what follows into the file that [keys] kek_file names, mode 0400.\n{kek_text}",
         server.fingerprint()
     );
     let key = SessionKey::from_random(entropy.bytes());

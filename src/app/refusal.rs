@@ -74,6 +74,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             error if error.is_locked() => Self::Locked(error.to_string()),
+            error @ StoreError::Destroyed { .. } => Self::rule("destroyed", error),
             other => Self::Store(other),
         }
     }

@@ -15,7 +15,7 @@ use crate::entropy::Entropy;
 use crate::outbound::pool::RelayPool;
 use crate::outbound::smtp::RelayError;
 use crate::store::{Location, Store, StoreError};
-use crate::vault::{KeyEncryptionKey, Vault};
+use crate::vault::{KeyEncryptionKey, KeySource, Vault};
 use crate::worker::Worker;
 
 /// What a server is put together from.
@@ -64,8 +64,18 @@ pub fn open_store(
     kek: Result<KeyEncryptionKey, String>,
     entropy: &Entropy,
 ) -> Result<Store, AssemblyError> {
+    open_store_with(location, kek, None, entropy)
+}
+
+/// [`open_store`], with a place where key-encryption keys are looked for that come up later.
+pub fn open_store_with(
+    location: Location,
+    kek: Result<KeyEncryptionKey, String>,
+    source: Option<KeySource>,
+    entropy: &Entropy,
+) -> Result<Store, AssemblyError> {
     let vault = match kek {
-        Ok(kek) => Vault::open(kek, entropy.clone()),
+        Ok(kek) => Vault::open(kek, entropy.clone()).with_source(source),
         Err(reason) => Vault::locked(reason, entropy.clone()),
     };
     let by_itself = matches!(location, Location::Sqlite(_));
@@ -93,7 +103,12 @@ impl Assembled {
     /// Puts the parts together; on PostgreSQL not from inside an async task, since it waits. A wrong key-encryption key, or none, leaves a server that serves what is
     /// public and says why in `/readyz`.
     pub fn new(parts: Parts) -> Result<Self, AssemblyError> {
-        let store = open_store(parts.location.clone(), parts.kek, &parts.entropy)?;
+        Self::with_source(parts, None)
+    }
+
+    /// [`Assembled::new`], with a place where key-encryption keys are looked for that come up later.
+    pub fn with_source(parts: Parts, source: Option<KeySource>) -> Result<Self, AssemblyError> {
+        let store = open_store_with(parts.location.clone(), parts.kek, source, &parts.entropy)?;
         let (store, server_key) = match installation::load_server_key(&store) {
             Ok(key) => (store, key),
             Err(refusal @ (Refusal::Unavailable(_) | Refusal::Locked(_))) => {

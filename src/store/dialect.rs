@@ -238,6 +238,17 @@ pub(super) fn put_setting(db: &mut Db, name: &str, value: &[u8]) -> QueryResult<
     Ok(())
 }
 
+/// Id, `current_at` and `retired_at` of every key-encryption key, held as they are until the transaction ends.
+pub(super) fn keks_held(db: &mut Db) -> QueryResult<Vec<(String, Option<i64>, Option<i64>)>> {
+    use schema::key_encryption_keys::dsl::{current_at, id, key_encryption_keys, retired_at};
+    let rows = key_encryption_keys.select((id, current_at, retired_at));
+    match db {
+        Db::Postgres(connection) => rows.for_share().load(connection),
+        // Whoever writes is alone.
+        Db::Sqlite(connection) => rows.load(connection),
+    }
+}
+
 /// Draws the next public number of `year`.
 pub(super) fn next_number(db: &mut Db, year: i32) -> QueryResult<i32> {
     use schema::advisory_numbers::{self, last};

@@ -13,6 +13,7 @@ mod dialect;
 mod embargo;
 mod fix;
 mod hold;
+mod keys;
 mod lift;
 mod notice;
 mod people;
@@ -21,7 +22,10 @@ mod published;
 mod roster;
 mod schema;
 mod server;
+#[cfg(test)]
+pub mod testing;
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
@@ -41,6 +45,7 @@ use dialect::{Db, Manager};
 pub use embargo::{CaseContent, StoredEmbargo};
 pub use fix::{FixContent, RevisionContent, RevisionFix, StoredFix, StoredRevision};
 pub use hold::Hold;
+pub use keys::KekState;
 pub use lift::Publication;
 pub use notice::{Body, BodySubject, Notice, NoticeFacts};
 pub use people::{Contact, Maintainer, Packager, Project, StoredCertificate};
@@ -63,6 +68,14 @@ pub enum StoreError {
     /// The database was made by a newer version.
     #[error("this database holds migration {0}, which this version does not know: run the newer embargod")]
     NewerSchema(String),
+    /// What it sealed is gone for good, as it should be.
+    #[error("the content of {owner} was destroyed on {on}, because its time of retention was over")]
+    Destroyed {
+        /// The embargo.
+        owner: String,
+        /// The day.
+        on: String,
+    },
     /// Sealing or opening failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -108,6 +121,8 @@ pub struct Tx<'a> {
     vault: &'a Vault,
     trail: Vec<AuditEntry>,
     weighty: bool,
+    /// The data keys whose rows this transaction has looked at.
+    keys: HashMap<String, Arc<DataKey>>,
 }
 
 impl Store {
@@ -122,6 +137,12 @@ impl Store {
     pub fn call_after_weighty_commits(&self, witness: impl Fn(&Self) + Send + Sync + 'static) {
         // A second one would be for the same folder.
         let _ = self.witness.set(Box::new(witness));
+    }
+
+    /// The same database with another vault.
+    #[must_use]
+    pub fn with_vault(&self, vault: Vault) -> Self {
+        Self { vault: Arc::new(vault), ..self.clone() }
     }
 
     /// Brings the schema up to date; returns how many migrations ran.
@@ -179,7 +200,7 @@ impl Store {
         let mut pooled = connection(&self.writers)?;
         let db = &mut *pooled;
         dialect::begin_write(db).map_err(StoreError::from)?;
-        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new(), weighty: false };
+        let mut tx = Tx::new(db, &self.vault);
         let outcome = work(&mut tx).and_then(|value| {
             tx.write_trail().map_err(unrecorded)?;
             Ok(value)
@@ -202,7 +223,7 @@ impl Store {
         let mut pooled = connection(&self.readers)?;
         let db = &mut *pooled;
         Transactions::begin_transaction(db).map_err(StoreError::from)?;
-        let mut tx = Tx { db, vault: &self.vault, trail: Vec::new(), weighty: false };
+        let mut tx = Tx::new(db, &self.vault);
         let outcome = work(&mut tx);
         debug_assert!(tx.trail.is_empty(), "what is audited goes through write");
         finish(tx.db, outcome)
@@ -244,6 +265,12 @@ where
         .unwrap_or_else(|_| Err(StoreError::Unavailable("the work was interrupted".to_owned()).into()))
 }
 
+impl<'a> Tx<'a> {
+    fn new(db: &'a mut Db, vault: &'a Vault) -> Self {
+        Self { db, vault, trail: Vec::new(), weighty: false, keys: HashMap::new() }
+    }
+}
+
 impl Tx<'_> {
     /// The database's own clock, where replicas share one.
     pub fn shared_clock(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -277,37 +304,6 @@ impl Tx<'_> {
             self.trail.truncate(trail);
         }
         finish(self.db, outcome)
-    }
-
-    /// The data key of `owner`, from memory or storage.
-    fn key(&mut self, owner: &str) -> Result<Arc<DataKey>, StoreError> {
-        use schema::data_keys;
-        if let Some(key) = self.vault.known(owner) {
-            return Ok(key);
-        }
-        let row = data_keys::table
-            .find(owner)
-            .select((data_keys::kek_id, data_keys::wrapped))
-            .first::<(String, Vec<u8>)>(self.db)
-            .optional()?;
-        let (kek_id, wrapped) =
-            row.ok_or_else(|| StoreError::Corrupt { table: "data_keys", id: owner.to_owned() })?;
-        Ok(self.vault.unwrap(owner, &kek_id, &wrapped)?)
-    }
-
-    /// Draws and stores a data key for `owner`.
-    fn create_key(&mut self, owner: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        use schema::data_keys;
-        let wrapped = self.vault.create(owner)?;
-        diesel::insert_into(data_keys::table)
-            .values((
-                data_keys::owner.eq(owner),
-                data_keys::kek_id.eq(self.vault.kek()?.id()),
-                data_keys::wrapped.eq(wrapped),
-                data_keys::created_at.eq(now.timestamp_micros()),
-            ))
-            .execute(self.db)?;
-        Ok(())
     }
 
     fn seal(&mut self, owner: &str, place: Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {

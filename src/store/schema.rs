@@ -13,6 +13,7 @@ diesel::table! {
         kek_id -> Text,
         wrapped -> Binary,
         created_at -> BigInt,
+        destroyed_at -> Nullable<BigInt>,
     }
 }
 
@@ -171,6 +172,7 @@ diesel::table! {
         session_key_sealed -> Binary,
         content -> Binary,
         created_at -> BigInt,
+        content_sha256 -> Nullable<Binary>,
     }
 }
 
@@ -181,6 +183,7 @@ diesel::table! {
         certificate_version -> BigInt,
         content -> Binary,
         made_at -> BigInt,
+        content_sha256 -> Nullable<Binary>,
     }
 }
 
@@ -334,6 +337,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    key_encryption_keys (id) {
+        id -> Text,
+        prepared_at -> BigInt,
+        current_at -> Nullable<BigInt>,
+        retired_at -> Nullable<BigInt>,
+        forgotten_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    housekeeping (task) {
+        task -> Text,
+        done_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     data_keys,
@@ -365,6 +385,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     advisory_revisions,
     published_files,
     holds,
+    key_encryption_keys,
+    housekeeping,
 );
 
 diesel::table! {

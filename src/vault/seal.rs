@@ -52,6 +52,11 @@ impl DataKey {
         })
     }
 
+    /// Whether it is the same key.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// A keyed fingerprint of `value`, equal for equal values of the same `kind`, for look-ups.
     pub fn lookup(&self, kind: &str, value: &str) -> Vec<u8> {
         let mut mac = mac(&self.0[..]);
@@ -91,6 +96,16 @@ impl KeyEncryptionKey {
         Ok(Self(key))
     }
 
+    /// Every key in `text`, one on each line that is not empty. During a rotation there are two.
+    pub fn all_from_text(text: &str) -> Result<Vec<Self>, VaultError> {
+        let keys: Vec<Self> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(Self::from_text)
+            .collect::<Result<_, _>>()?;
+        if keys.is_empty() { Err(VaultError::MalformedKey) } else { Ok(keys) }
+    }
+
     /// The text form, with a line end.
     pub fn to_text(&self) -> Zeroizing<String> {
         use std::fmt::Write as _;
@@ -118,16 +133,24 @@ impl KeyEncryptionKey {
 
     /// Unwraps the data key of `owner`, which the key named `kek_id` wrapped.
     pub fn unwrap(&self, owner: &str, kek_id: &str, wrapped: &[u8]) -> Result<DataKey, VaultError> {
-        let wrong = || VaultError::WrongKey {
-            owner: owner.to_owned(),
-            kek: self.id(),
-            wrapped_by: kek_id.to_owned(),
-        };
+        if self.id() != kek_id {
+            return Err(VaultError::WrongKey {
+                owner: owner.to_owned(),
+                kek: self.id(),
+                wrapped_by: kek_id.to_owned(),
+            });
+        }
+        let damaged = || damaged_key(owner);
         let associated = format!("embargod/1 data key\0{owner}");
-        let opened = Zeroizing::new(open(&self.0, associated.as_bytes(), wrapped).ok_or_else(wrong)?);
-        let bytes: [u8; 32] = opened.as_slice().try_into().map_err(|_| wrong())?;
+        let opened = Zeroizing::new(open(&self.0, associated.as_bytes(), wrapped).ok_or_else(damaged)?);
+        let bytes: [u8; 32] = opened.as_slice().try_into().map_err(|_| damaged())?;
         Ok(DataKey(Zeroizing::new(bytes)))
     }
+}
+
+/// A wrapped data key that is not what was written there.
+pub(super) fn damaged_key(owner: &str) -> VaultError {
+    VaultError::Damaged { table: "data_keys", column: "wrapped", row: owner.to_owned() }
 }
 
 fn seal(key: &[u8; 32], associated: &[u8], plaintext: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {

@@ -10,12 +10,12 @@ use super::practice;
 use crate::app::roster::Operator;
 use crate::app::witness::Witness;
 use crate::app::{Refusal, Settings};
-use crate::cli::assembly::open_store;
+use crate::cli::assembly::open_store_with;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::entropy::Entropy;
 use crate::store::{Location, Store};
-use crate::vault::{KeyEncryptionKey, Vault};
+use crate::vault::{KeyEncryptionKey, KeySource, Vault};
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -47,23 +47,38 @@ impl Global {
         credential.filter(|path| path.exists()).unwrap_or_else(|| config.keys.kek_file.clone())
     }
 
-    /// The key-encryption key, or why there is none.
+    /// The key-encryption keys in their file: one, and during a rotation the next one below it.
+    pub(super) fn keks(&self, config: &Config) -> Result<Vec<KeyEncryptionKey>, String> {
+        read_keks(&self.kek_path(config))
+    }
+
+    /// The first key-encryption key, or why there is none.
     pub(super) fn kek(&self, config: &Config) -> Result<KeyEncryptionKey, String> {
-        let path = self.kek_path(config);
-        let text = std::fs::read_to_string(&path)
-            .map(Zeroizing::new)
-            .map_err(|error| format!("the key-encryption key {} cannot be read: {error}", path.display()))?;
-        KeyEncryptionKey::from_text(&text).map_err(|error| format!("{}: {error}", path.display()))
+        // The file has at least one, or it could not be read.
+        self.keks(config)?.into_iter().next().ok_or_else(|| "there is no key-encryption key".to_owned())
+    }
+
+    /// Reads the file again whenever a key is needed that was not met yet.
+    pub(super) fn key_source(&self, config: &Config) -> KeySource {
+        let paths = [self.kek_path(config), config.keys.kek_file.clone()];
+        Arc::new(move || paths.iter().filter_map(|path| read_keks(path).ok()).flatten().collect())
     }
 
     /// Opens the database as it is: nothing is made, nothing migrated.
     pub(super) fn database(&self, config: &Config) -> Result<Store, Failure> {
         let vault = match self.kek(config) {
-            Ok(kek) => Vault::open(kek, Entropy::System),
+            Ok(kek) => Vault::open(kek, Entropy::System).with_source(Some(self.key_source(config))),
             Err(reason) => Vault::locked(reason, Entropy::System),
         };
         Ok(Store::open(location(config)?, Arc::new(vault))?)
     }
+}
+
+fn read_keks(path: &Path) -> Result<Vec<KeyEncryptionKey>, String> {
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("the key-encryption key {} cannot be read: {error}", path.display()))?;
+    KeyEncryptionKey::all_from_text(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Where the data lives. A file that is missing is an error: only `init` makes one.
@@ -104,7 +119,8 @@ impl Console {
     pub(super) fn open(global: &Global) -> Result<Self, Failure> {
         let config = global.load()?;
         let entropy = Entropy::System;
-        let store = open_store(location(&config)?, global.kek(&config), &entropy)?;
+        let source = Some(global.key_source(&config));
+        let store = open_store_with(location(&config)?, global.kek(&config), source, &entropy)?;
         if !store.read_now(|tx| Ok::<_, Refusal>(tx.is_founded()?))? {
             return Err(Failure::unfit(
                 "the database belongs to no installation yet",

@@ -39,7 +39,14 @@ pub(super) fn replace(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Failur
     let fresh = path.with_file_name(name);
     let _ = fs::remove_file(&fresh);
     create(&fresh, mode, bytes)?;
-    fs::rename(&fresh, path).map_err(Failure::file(path, "written"))
+    fs::rename(&fresh, path).map_err(Failure::file(path, "written"))?;
+    sync_folder_of(path)
+}
+
+/// Makes sure that what was renamed or deleted in the folder of `path` stays so after a power cut.
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Failure::file(folder, "written"))
 }
 
 /// Makes a folder for the present user only.

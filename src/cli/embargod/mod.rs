@@ -18,6 +18,7 @@ mod founding;
 mod hold;
 mod init;
 mod invitation;
+mod key;
 mod log;
 mod migrate;
 mod packager;
@@ -87,6 +88,9 @@ enum Command {
     /// Stops lifts, announcements and mail, and lets them go on.
     #[command(subcommand)]
     Hold(hold::HoldCommand),
+    /// Replaces, proves and deletes the keys that protect what lies at rest.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Checks the log of changes and reads.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -138,6 +142,7 @@ fn execute(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Migrate => migrate::run(global),
         Command::Token(command) => token::run(global, &command),
         Command::Hold(command) => hold::run(global, &command),
+        Command::Key(command) => key::run(global, &command),
         Command::Audit(command) => audit::run(global, &command),
         Command::Certificate(command) => Ok(certificate::run(&command)),
         Command::Fix(command) => fix::run(&command),

@@ -108,10 +108,12 @@ fn add_member(console: &Console, global: &Global, slug: &str, certificate: &[u8]
     let fingerprint = console.operator().add_maintainer(slug, certificate)?;
     item("added", &format!("maintainer {fingerprint} to {slug}"));
     let path = recovery_path(&console.config.state(), &fingerprint);
-    let kek = global.kek(&console.config).map_err(Refusal::Unavailable)?;
+    let keks = global.keks(&console.config).map_err(Refusal::Unavailable)?;
+    // During a rotation there are two, and the file has to work after it as well.
+    let text = zeroize::Zeroizing::new(keks.iter().map(|kek| kek.to_text().to_string()).collect::<String>());
     let server = load_server_key(&console.store)?
         .ok_or_else(|| Failure::unfit("there is no server key", "see embargod doctor"))?;
-    let file = recovery_for(certificate, &kek.to_text(), &server, &console.clock, &console.entropy)?;
+    let file = recovery_for(certificate, &text, &server, &console.clock, &console.entropy)?;
     files::replace(&path, 0o600, &file)?;
     item("wrote", &format!("{}   give it to its owner to keep", path.display()));
     Ok(())

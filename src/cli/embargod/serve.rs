@@ -90,7 +90,7 @@ fn prepare(global: &Global, console: Console, threads: usize) -> Result<Prepared
     };
     // The server opens the database anew, with a vault that may turn out to be shut.
     drop(store);
-    let assembled = Assembled::new(Parts {
+    let parts = Parts {
         clock,
         entropy: Entropy::System,
         location: location(&config)?,
@@ -99,7 +99,8 @@ fn prepare(global: &Global, console: Console, threads: usize) -> Result<Prepared
         state: Some(config.state()),
         relay: config.mail.relay.clone(),
         http_threads: threads,
-    })?;
+    };
+    let assembled = Assembled::with_source(parts, Some(global.key_source(&config)))?;
     Ok(Prepared { config, assembled, rehearsal })
 }
 

@@ -31,7 +31,7 @@ fn person(user_id: &str) -> Person {
 /// A directory with a maintainer's certificate in it, and room for an installation.
 pub(super) struct Place {
     directory: TempDir,
-    ada: Person,
+    pub(super) ada: Person,
 }
 
 impl Place {
