@@ -23,7 +23,6 @@ pub struct Opened {
     certificate: CertificateId,
     proof: Vec<u8>,
     digest: Vec<u8>,
-    repeated: Option<Answer>,
 }
 
 /// The answer to a command.
@@ -142,22 +141,18 @@ impl App {
         let (person, _) = &people[opened.signer];
         let digest = Sha256::digest(&opened.text).to_vec();
         let (maintainer, key) = (person.id.clone(), request.idempotency_key.clone());
-        let stored = self.store.read(move |tx| tx.stored_answer(&maintainer, &key)).await?;
-        let repeated = match stored {
-            Some(stored) if stored.request_sha256 == digest => Some(Answer::restored(stored)),
+        // What was carried out before has its answer, however late it is asked for again.
+        match self.store.read(move |tx| tx.stored_answer(&maintainer, &key)).await? {
+            Some(stored) if stored.request_sha256 == digest => {}
             Some(_) => return Err(Refusal::KeyReused),
-            None => {
-                request.check_expiry(now).map_err(|error| Refusal::invalid(error.code(), error))?;
-                None
-            }
-        };
+            None => request.check_expiry(now).map_err(|error| Refusal::invalid(error.code(), error))?,
+        }
         Ok(Opened {
             maintainer: person.id.clone(),
             certificate: person.certificate.clone(),
             request,
             proof: message,
             digest,
-            repeated,
         })
     }
 
@@ -169,26 +164,20 @@ impl App {
         command: Command,
         render: fn(&CaseReport) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
-        if let Some(answer) = opened.repeated {
-            return Ok(answer);
-        }
         let app = self.clone();
         let answer = self
             .store
             .write(move |tx| {
                 let now = app.clock.now();
                 let actor = Actor::Maintainer(opened.maintainer.clone());
-                if let Some(stored) = tx.stored_answer(&opened.maintainer, &opened.request.idempotency_key)? {
-                    return if stored.request_sha256 == opened.digest {
-                        Ok(Answer::restored(stored))
-                    } else {
-                        Err(Refusal::KeyReused)
-                    };
-                }
                 let stored = tx.certificate(&opened.certificate)?;
-                let still = tx.maintainer(&opened.maintainer)?.is_some();
+                let still = tx.maintainer(&opened.maintainer)?;
+                let still = still.is_some_and(|person| person.certificate == opened.certificate);
                 if stored.revoked_at.is_some() || !still {
                     return Err(Refusal::Unauthorised("this maintainer may no longer send commands"));
+                }
+                if let Some(answer) = repeated(tx, &opened)? {
+                    return Ok(answer);
                 }
                 let action = command.name();
                 let context = Context {
@@ -232,6 +221,22 @@ impl App {
         self.wake();
         Ok(answer)
     }
+}
+
+/// The first answer to a command that was carried out before, if its sender still decides for what it was about.
+fn repeated(tx: &mut Tx<'_>, opened: &Opened) -> Result<Option<Answer>, Refusal> {
+    let stored = tx.stored_answer(&opened.maintainer, &opened.request.idempotency_key)?;
+    let Some(stored) = stored else { return Ok(None) };
+    if stored.request_sha256 != opened.digest {
+        return Err(Refusal::KeyReused);
+    }
+    let answer = Answer::restored(stored);
+    let about = answer.embargo.parse().map_err(|_| Refusal::NotFound)?;
+    let about = tx.embargo(&about)?.ok_or(Refusal::NotFound)?;
+    if !tx.decides_for(&opened.maintainer, &about.project)? {
+        return Err(Refusal::NotFound);
+    }
+    Ok(Some(answer))
 }
 
 impl Answer {

@@ -20,9 +20,8 @@ use crate::domain::notice::{
 };
 use crate::mail::{Boundary, HeaderText, MessageId, OuterHead, outer_frame, plain_message};
 use crate::openpgp::{Acceptance, ArmoredBody, Certificate};
-use crate::store::{
-    Body, BodySubject, Claimed, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx,
-};
+pub use crate::store::Claimed;
+use crate::store::{Body, BodySubject, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx};
 
 /// How long a worker may hold a copy.
 const LEASE: Duration = Duration::seconds(600);
@@ -441,10 +440,14 @@ fn addressee(
     now: DateTime<Utc>,
 ) -> Result<Option<Addressee>, Refusal> {
     let (address, certificate) = match recipient {
-        Recipient::Maintainer(id) => match tx.maintainer(id)? {
-            Some(person) => (person.address, person.certificate),
-            None => return Ok(None),
-        },
+        Recipient::Maintainer(id) => {
+            let Some(person) = tx.maintainer(id)? else { return Ok(None) };
+            let Some(embargo) = tx.embargo(&notice.embargo)? else { return Ok(None) };
+            if !tx.decides_for(id, &embargo.project)? {
+                return Ok(None);
+            }
+            (person.address, person.certificate)
+        }
         Recipient::Contact(id) => {
             let Some(contact) = tx.contact(id)? else { return Ok(None) };
             let Some(embargo) = tx.embargo(&notice.embargo)? else { return Ok(None) };

@@ -18,6 +18,7 @@ pub mod lift;
 pub mod notices;
 mod people;
 pub mod refusal;
+pub mod removals;
 pub mod reports;
 pub mod roster;
 pub mod schedule;

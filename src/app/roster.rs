@@ -12,7 +12,7 @@ use crate::domain::policy::Policy;
 use crate::domain::text::one_line;
 use crate::entropy::Entropy;
 use crate::openpgp::{Acceptance, Certificate};
-use crate::store::{AuditEntry, Contact, Maintainer, Packager, Project, Store, Tx};
+use crate::store::{AuditEntry, Contact, Maintainer, Packager, Project, Store, StoredCertificate, Tx};
 
 /// What the operator's commands need.
 pub struct Operator<'a> {
@@ -85,6 +85,7 @@ impl Operator<'_> {
         let name = name.split('<').next().unwrap_or_default().trim().to_owned();
         self.store.write_now(|tx| {
             let project = find_project(tx, project)?;
+            refuse_revoked(tx.certificate_by_fingerprint(&certificate.fingerprint())?.as_ref())?;
             let stored = self.put_certificate(tx, &certificate, None, now)?;
             if tx.contact_by_certificate(&stored)?.is_some() {
                 return Err(two_roles(
@@ -121,6 +122,7 @@ impl Operator<'_> {
             let projects = find_projects(tx, new.projects)?;
             let known = tx.packagers()?.into_iter().find(|packager| packager.slug == new.slug);
             let registered = tx.certificate_by_fingerprint(&certificate.fingerprint())?;
+            refuse_revoked(registered.as_ref())?;
             if let Some(registered) = registered {
                 if tx.maintainers()?.iter().any(|person| person.certificate == registered.id) {
                     return Err(two_roles(
@@ -156,9 +158,9 @@ impl Operator<'_> {
             }
             check(&certificate, new.sha1_until, now)?;
             let stored = self.put_certificate(tx, &certificate, new.sha1_until, now)?;
-            if new.seipdv1_only {
-                tx.set_seipdv1_only(&stored, true, now)?;
-            }
+            // Who was here before under this certificate may have had other exceptions.
+            tx.set_sha1_until(&stored, new.sha1_until)?;
+            tx.set_seipdv1_only(&stored, new.seipdv1_only, now)?;
             let packager = match known {
                 Some(packager) => packager,
                 None => {
@@ -287,6 +289,17 @@ fn two_roles(detail: &str) -> Refusal {
     )
 }
 
+/// What was revoked here stays so, whoever brings it again.
+fn refuse_revoked(registered: Option<&StoredCertificate>) -> Result<(), Refusal> {
+    match registered.and_then(|stored| stored.revoked_at) {
+        Some(_) => Err(Refusal::rule(
+            "revoked",
+            "the use of this certificate was stopped on this server for good; ask its owner for a new one",
+        )),
+        None => Ok(()),
+    }
+}
+
 fn taken(whose: &str) -> Refusal {
     Refusal::rule(
         "exists",
@@ -319,7 +332,7 @@ fn find_projects(tx: &mut Tx<'_>, slugs: &[String]) -> Result<Vec<Project>, Refu
     slugs.iter().map(|slug| find_project(tx, slug)).collect()
 }
 
-fn find_project(tx: &mut Tx<'_>, slug: &str) -> Result<Project, Refusal> {
+pub(super) fn find_project(tx: &mut Tx<'_>, slug: &str) -> Result<Project, Refusal> {
     let projects = tx.projects()?;
     let known = projects.iter().map(|project| project.slug.as_str()).collect::<Vec<_>>().join(", ");
     projects.into_iter().find(|project| project.slug == slug).ok_or_else(|| {
@@ -339,7 +352,7 @@ pub fn check_slug(slug: &str) -> Result<(), Refusal> {
     }
 }
 
-fn operator(now: DateTime<Utc>, action: &'static str, object: &str) -> AuditEntry {
+pub(super) fn operator(now: DateTime<Utc>, action: &'static str, object: &str) -> AuditEntry {
     AuditEntry {
         at: now,
         actor: "operator".to_owned(),

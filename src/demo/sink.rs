@@ -69,6 +69,9 @@ pub enum Fault {
     LoseAnswerAfterDot,
     /// Nothing is said until [`Sink::heal`]; then the connection is closed. Not at [`Stage::Body`].
     StallAt(Stage),
+    /// Nothing is said until [`Sink::heal`]; then the conversation goes on as if nothing had been. At MAIL, RCPT,
+    /// DATA and the greetings.
+    PauseAt(Stage),
 }
 
 impl Fault {
@@ -81,7 +84,9 @@ impl Fault {
         match self {
             Self::RefuseConnection => Stage::Banner,
             Self::Reply { stage: Stage::Body, .. } | Self::LoseAnswerAfterDot => Stage::Dot,
-            Self::Reply { stage, .. } | Self::DropAt(stage) | Self::StallAt(stage) => *stage,
+            Self::Reply { stage, .. } | Self::DropAt(stage) | Self::StallAt(stage) | Self::PauseAt(stage) => {
+                *stage
+            }
         }
     }
 }

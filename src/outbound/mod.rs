@@ -37,6 +37,8 @@ pub enum Outcome {
         /// Why, cleaned.
         reason: String,
     },
+    /// The last look, taken when the relay was ready to read it, said no: nobody has the mail.
+    Withheld,
     /// The final dot was sent, or may have been, and the answer was lost: the relay may have the mail.
     Uncertain {
         /// Why, cleaned.

@@ -5,6 +5,7 @@
 //! a login that was refused is tried once, so that no account is locked.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +33,10 @@ pub struct Item<Id> {
     pub parts: Vec<Arc<[u8]>>,
 }
 
+/// Whether a mail may still leave, asked when the relay is ready to read it.
+pub type LastLook<Id> =
+    Arc<dyn for<'a> Fn(&'a Id) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> + Send + Sync>;
+
 /// The way out. Made once; connections stay open between batches.
 pub struct RelayPool {
     way: Way,
@@ -49,6 +54,7 @@ enum Way {
 /// A batch on its way, shared by the connections that carry it.
 struct Batch<Id> {
     queue: Mutex<VecDeque<Item<Id>>>,
+    last_look: LastLook<Id>,
     lanes_open: AtomicUsize,
     /// Why the last connection that failed did so.
     trouble: Mutex<String>,
@@ -82,14 +88,24 @@ impl RelayPool {
     /// Sends `items`, and yields the outcome of each as it becomes known; the channel closes after the last.
     ///
     /// Who drops the receiver stops the batch: what is not begun stays unsent.
-    pub fn send_batch<Id: Send + 'static>(
+    pub fn send_batch<Id: Send + Sync + 'static>(
         self: &Arc<Self>,
         items: Vec<Item<Id>>,
+    ) -> mpsc::Receiver<(Id, Outcome)> {
+        self.send_batch_if(items, Arc::new(|_| Box::pin(std::future::ready(true))))
+    }
+
+    /// The same, with a last look at each mail when the relay is ready to read it.
+    pub fn send_batch_if<Id: Send + Sync + 'static>(
+        self: &Arc<Self>,
+        items: Vec<Item<Id>>,
+        last_look: LastLook<Id>,
     ) -> mpsc::Receiver<(Id, Outcome)> {
         let (outcomes, receiver) = mpsc::channel(items.len().max(1));
         let lanes = self.lanes.min(items.len());
         let batch = Arc::new(Batch {
             queue: Mutex::new(items.into()),
+            last_look,
             lanes_open: AtomicUsize::new(lanes),
             trouble: Mutex::default(),
             outcomes,
@@ -108,7 +124,7 @@ impl RelayPool {
         }
     }
 
-    async fn lane<Id: Send + 'static>(self: Arc<Self>, batch: Arc<Batch<Id>>) {
+    async fn lane<Id: Send + Sync + 'static>(self: Arc<Self>, batch: Arc<Batch<Id>>) {
         match &self.way {
             Way::Maildir(maildir) => self.fill(maildir, &batch).await,
             Way::Smtp(relay) => {
@@ -129,7 +145,12 @@ impl RelayPool {
     async fn fill<Id>(&self, maildir: &Maildir, batch: &Batch<Id>) {
         while let Some(item) = batch.next() {
             self.wait_for_turn().await;
-            batch.report(item.id, maildir.deliver(&item.to, item.parts).await);
+            let outcome = if (batch.last_look)(&item.id).await {
+                maildir.deliver(&item.to, item.parts).await
+            } else {
+                Outcome::Withheld
+            };
+            batch.report(item.id, outcome);
         }
     }
 
@@ -152,7 +173,8 @@ impl RelayPool {
                 }
             }
             let parts: Vec<&[u8]> = item.parts.iter().map(AsRef::as_ref).collect();
-            let outcome = connection.send_parts(&item.from, &item.to, &parts).await;
+            let last_look = (batch.last_look)(&item.id);
+            let outcome = connection.send_parts_if(&item.from, &item.to, &parts, last_look).await;
             if maybe_stale && connection.is_broken() && went_away(&outcome) {
                 // The relay closed it while it was idle: that says nothing about this mail.
                 batch.put_back(item);

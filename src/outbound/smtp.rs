@@ -62,6 +62,19 @@ impl Connection {
 
     /// Sends one mail that lies in several pieces, so that what many mails share need not be copied.
     pub async fn send_parts(&mut self, from: &Address, to: &Address, parts: &[&[u8]]) -> Outcome {
+        self.send_parts_if(from, to, parts, std::future::ready(true)).await
+    }
+
+    /// The same, if `last_look` still says so when the relay is ready to read the mail: a relay may take minutes to
+    /// get there. Who was told to go ahead and says nothing must hang up, so a mail that is withheld costs the
+    /// connection.
+    pub async fn send_parts_if(
+        &mut self,
+        from: &Address,
+        to: &Address,
+        parts: &[&[u8]],
+        last_look: impl Future<Output = bool>,
+    ) -> Outcome {
         if self.is_broken() {
             return not_sent("the connection to the relay was already closed");
         }
@@ -93,7 +106,8 @@ impl Connection {
         self.spoiled = true;
         let outcome = match self.envelope(Mail::new(Some(from), parameters), Rcpt::new(to, Vec::new())).await
         {
-            Ok(()) => self.content(parts, size).await,
+            Ok(()) if last_look.await => self.content(parts, size).await,
+            Ok(()) => return Outcome::Withheld,
             Err(Stop::Refused { code, reply }) => {
                 // The relay closes the connection after 421, whatever was asked.
                 self.spoiled = code == 421 || self.command(Rset).await.is_err();
@@ -104,7 +118,7 @@ impl Connection {
         self.spoiled = match &outcome {
             Outcome::Accepted { .. } => false,
             Outcome::Refused { code, .. } => *code == 421,
-            Outcome::NotSent { .. } | Outcome::Uncertain { .. } => true,
+            Outcome::NotSent { .. } | Outcome::Withheld | Outcome::Uncertain { .. } => true,
         };
         outcome
     }

@@ -24,7 +24,7 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    fn columns(&self) -> (&'static str, &str) {
+    pub(super) fn columns(&self) -> (&'static str, &str) {
         match self {
             Self::Contact(id) => ("contact", id.as_str()),
             Self::Maintainer(id) => ("maintainer", id.as_str()),
@@ -378,20 +378,6 @@ impl Tx<'_> {
                 deliveries::state.eq(DeliveryState::Pending.as_str()),
                 deliveries::not_before_at.eq(now.timestamp_micros()),
             ))
-            .execute(self.db)?;
-        Ok(())
-    }
-
-    /// Ends every open copy for a recipient that may be told nothing more.
-    pub fn supersede_recipient(&mut self, recipient: &Recipient) -> Result<(), StoreError> {
-        let (kind, id) = recipient.columns();
-        let waiting = [DeliveryState::Pending, DeliveryState::Uncertain, DeliveryState::Blocked]
-            .map(DeliveryState::as_str);
-        diesel::update(deliveries::table)
-            .filter(deliveries::recipient_kind.eq(kind))
-            .filter(deliveries::recipient_id.eq(id))
-            .filter(deliveries::state.eq_any(waiting))
-            .set(deliveries::state.eq(DeliveryState::Superseded.as_str()))
             .execute(self.db)?;
         Ok(())
     }

@@ -19,6 +19,7 @@ mod notice;
 mod people;
 mod pg;
 mod published;
+mod removal;
 mod roster;
 mod schema;
 mod server;

@@ -238,15 +238,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Stops all use of a certificate.
-    pub fn revoke_certificate(&mut self, id: &CertificateId, now: DateTime<Utc>) -> Result<(), StoreError> {
-        self.weighs();
-        diesel::update(certificates::table.find(id.as_str()))
-            .set(certificates::revoked_at.eq(Some(now.timestamp_micros())))
-            .execute(self.db)?;
-        Ok(())
-    }
-
     /// Stores a maintainer.
     pub fn insert_maintainer(&mut self, person: &Maintainer, now: DateTime<Utc>) -> Result<(), StoreError> {
         let place = Place { table: "maintainers", column: "person", row: person.id.as_str() };
@@ -275,7 +266,19 @@ impl Tx<'_> {
             maintainer_id: maintainer.to_string(),
             created_at: now.timestamp_micros(),
         };
-        Ok(dialect::insert_if_absent(self.db, &row)?)
+        if dialect::insert_if_absent(self.db, &row)? {
+            return Ok(true);
+        }
+        // Who left can come back.
+        let place = project_maintainers::table.find((project.as_str(), maintainer.as_str()));
+        let again = diesel::update(place)
+            .filter(project_maintainers::removed_at.is_not_null())
+            .set((
+                project_maintainers::removed_at.eq(None::<i64>),
+                project_maintainers::created_at.eq(row.created_at),
+            ))
+            .execute(self.db)?;
+        Ok(again == 1)
     }
 
     /// Everybody who decides for some project and has not been removed.

@@ -78,15 +78,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a contact: no mail, no login from now on.
-    pub fn remove_contact(&mut self, id: &ContactId, now: DateTime<Utc>) -> Result<(), StoreError> {
-        self.weighs();
-        diesel::update(contacts::table.find(id.as_str()))
-            .set(contacts::removed_at.eq(Some(now.timestamp_micros())))
-            .execute(self.db)?;
-        Ok(())
-    }
-
     /// Every contact that has not been removed.
     pub fn contacts(&mut self) -> Result<Vec<Contact>, StoreError> {
         let rows = contacts::table
@@ -194,20 +185,6 @@ impl Tx<'_> {
             .count()
             .get_result::<i64>(self.db)?;
         Ok(count == 1)
-    }
-
-    /// Ends a packager's place in a project: it is told and shown nothing more.
-    pub fn end_membership(
-        &mut self,
-        project: &ProjectId,
-        packager: &PackagerId,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        self.weighs();
-        diesel::update(memberships::table.find((project.as_str(), packager.as_str())))
-            .set(memberships::removed_at.eq(Some(now.timestamp_micros())))
-            .execute(self.db)?;
-        Ok(())
     }
 
     /// The packagers an embargo's notices go to.

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use tokio::sync::watch;
 
-use crate::app::deliveries::{Fate, Outgoing};
+use crate::app::deliveries::{Claimed, Fate, Outgoing};
 use crate::app::{App, Refusal};
 use crate::outbound::Outcome;
-use crate::outbound::pool::{Item, RelayPool};
+use crate::outbound::pool::{Item, LastLook, RelayPool};
 
 /// How long the worker sleeps at most on the system's clock.
 const LONGEST_SLEEP: Duration = Duration::seconds(1);
@@ -152,6 +152,16 @@ impl Worker {
         soonest.map_or(now + LONGEST_SLEEP, |due| due.clamp(now, now + LONGEST_SLEEP))
     }
 
+    /// Asks again about each mail when the relay is ready to read it.
+    fn last_look(&self) -> LastLook<Claimed> {
+        let app = self.app.clone();
+        Arc::new(move |claimed| {
+            let app = app.clone();
+            // What cannot be asked about does not leave.
+            Box::pin(async move { app.may_send(claimed).await.unwrap_or(false) })
+        })
+    }
+
     /// Claims one batch and hands it to the relay; returns how many messages were tried.
     async fn deliver(&self) -> Result<usize, Refusal> {
         let claimed = self.app.claim(&self.name).await?;
@@ -163,8 +173,8 @@ impl Worker {
         loop {
             let mut fates = Vec::new();
             let mut items = Vec::new();
-            // The last look is taken right before a handful leaves, and what became of it is recorded right
-            // after: little is sent on an old look, and little is sent again after a crash.
+            // A look is taken right before a handful leaves, so that few connections are spent on mails that are
+            // withheld, and what became of it is recorded right after: little is sent again after a crash.
             for Outgoing { claimed, from, to, parts } in waiting.by_ref().take(HANDFUL) {
                 if self.app.may_send(&claimed).await? {
                     items.push(Item { id: claimed, from, to, parts });
@@ -176,7 +186,7 @@ impl Worker {
                 return Ok(tried);
             }
             tried += items.len() + fates.len();
-            let mut outcomes = self.relay.send_batch(items);
+            let mut outcomes = self.relay.send_batch_if(items, self.last_look());
             while let Some((claimed, outcome)) = outcomes.recv().await {
                 fates.push((claimed, fate(outcome)));
             }
@@ -206,6 +216,7 @@ fn fate(outcome: Outcome) -> Fate {
         Outcome::Refused { reply, permanent: true, .. } => Fate::Refused(reply),
         Outcome::Refused { reply, permanent: false, .. } => Fate::Deferred(reply),
         Outcome::NotSent { reason } => Fate::NotSent(reason),
+        Outcome::Withheld => Fate::Stopped,
         Outcome::Uncertain { reason } => Fate::Uncertain(reason),
     }
 }

@@ -25,6 +25,7 @@ mod read_only;
 mod reading;
 mod record;
 mod reference;
+mod revocation;
 mod shut_vault;
 mod threads;
 mod too_large;

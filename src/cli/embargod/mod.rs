@@ -71,10 +71,10 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Looks at everything an installation needs and says how to mend what is wrong.
     Doctor(doctor::DoctorArguments),
-    /// Adds and lists projects, and who decides for them.
+    /// Adds and lists projects, and adds and removes who decides for them.
     #[command(subcommand)]
     Project(project::ProjectCommand),
-    /// Adds and lists packagers.
+    /// Adds, lists and removes packagers.
     #[command(subcommand)]
     Packager(packager::PackagerCommand),
     /// Brings the database up to this version; needed on PostgreSQL, where replicas share it.
@@ -94,7 +94,7 @@ enum Command {
     /// Checks the log of changes and reads.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Looks at an OpenPGP certificate before anybody depends on it.
+    /// Looks at an OpenPGP certificate before anybody depends on it, and ends the use of one.
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
     /// Looks at a patch series as packagers will.
@@ -144,7 +144,7 @@ fn execute(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Hold(command) => hold::run(global, &command),
         Command::Key(command) => key::run(global, &command),
         Command::Audit(command) => audit::run(global, &command),
-        Command::Certificate(command) => Ok(certificate::run(&command)),
+        Command::Certificate(command) => certificate::run(global, &command),
         Command::Fix(command) => fix::run(&command),
         Command::Config(command) => configuration::run(global, &command),
         Command::Practice(command) => practice::run(global, &command),

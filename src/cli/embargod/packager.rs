@@ -38,6 +38,28 @@ pub(super) enum PackagerCommand {
         /// The form.
         form: Form,
     },
+    /// Removes a packager from one project, or with all its contacts from the server.
+    #[command(after_help = "Examples:\n  \
+        embargod packager remove debian --project requests\n      \
+        it is told and shown nothing more of this project\n  \
+        embargod packager remove debian\n      \
+        its contacts can no longer log in, and their tokens end\n\n\
+        It acts on every replica with the next thing that is sent or answered, also on what waits to be mailed. What \
+        was told before stays told.")]
+    Remove {
+        /// Its short name.
+        slug: String,
+        /// From this project alone.
+        #[arg(long, value_name = "SLUG")]
+        project: Option<String>,
+    },
+    /// Removes a contact: no mail and no login any more.
+    #[command(after_help = "Example:\n  embargod packager remove-contact ada@debian.example\n\n\
+        The same key can be added again later. If it must never be used again: embargod certificate revoke.")]
+    RemoveContact {
+        /// The contact's address.
+        address: String,
+    },
     /// Lists contacts with their keys and projects.
     List {
         /// As JSON.
@@ -117,6 +139,12 @@ pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode,
             let only = matches!(form, Form::Seipdv1);
             let container = console.operator().set_seipdv1_only(&contact, only)?;
             item("ok", &format!("<{contact}> gets what is sent from now on as {container}"));
+        }
+        PackagerCommand::Remove { slug, project } => {
+            screen::removed("removed", &console.operator().remove_packager(&slug, project.as_deref())?);
+        }
+        PackagerCommand::RemoveContact { address } => {
+            screen::removed("removed", &console.operator().remove_contact(&address)?);
         }
         PackagerCommand::List { json } => list(&console, json)?,
     }

@@ -51,7 +51,7 @@ pub(super) enum ProjectCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Adds who decides for a project.
+    /// Adds and removes who decides for a project.
     #[command(subcommand)]
     Member(MemberCommand),
 }
@@ -68,6 +68,20 @@ pub(super) enum MemberCommand {
         /// What `gpg --armor --export ADDRESS` prints.
         #[arg(long, value_name = "FILE")]
         certificate: PathBuf,
+    },
+    /// Removes a maintainer from a project; who decides for no other can no longer log in.
+    #[command(after_help = "Examples:\n  embargod project member remove requests ben@upstream.example\n  \
+        embargod project member remove requests 5E2A…\n\n\
+        It acts on every replica with the next command or answer. The last maintainer stays unless --leave-nobody is \
+        said. A recovery file that was handed out still opens old backups.")]
+    Remove {
+        /// The project's short name.
+        slug: String,
+        /// The maintainer's address, or the fingerprint of the certificate.
+        who: String,
+        /// Even if nobody is left to decide.
+        #[arg(long)]
+        leave_nobody: bool,
     },
 }
 
@@ -98,6 +112,10 @@ pub(super) fn run(global: &Global, command: ProjectCommand) -> Result<ExitCode, 
         }
         ProjectCommand::Member(MemberCommand::Add { slug, certificate }) => {
             add_member(&console, global, &slug, &files::read(&certificate)?)?;
+        }
+        ProjectCommand::Member(MemberCommand::Remove { slug, who, leave_nobody }) => {
+            let removal = console.operator().remove_maintainer(&who, &slug, leave_nobody)?;
+            screen::removed("removed", &removal);
         }
         ProjectCommand::List { json } => list(&console, json)?,
     }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::app::removals::Removal;
 pub(super) use crate::domain::text::harmless as plain;
 
 /// Says one line on standard output. A reader that went away is no reason to stop.
@@ -16,6 +17,21 @@ pub(super) fn say(text: &str) {
 /// Says `text` with a word at the left, as in `  wrote   embargod.toml`.
 pub(super) fn item(word: &str, text: &str) {
     say(&format!("  {word:<7} {text}"));
+}
+
+/// Says what was taken back from whom, and what is left to be seen to.
+pub(super) fn removed(word: &str, removal: &Removal) {
+    let Removal { who, projects, mailed, remarks } = removal;
+    let from = if projects.is_empty() { "from no project".to_owned() } else { projects.join(", ") };
+    item(word, &plain(&format!("{who} ({from})")));
+    for slug in projects {
+        let how =
+            if mailed.contains(slug) { "are mailed" } else { "get no mail, since nothing is held back" };
+        item("told", &format!("the maintainers of {slug} {how}"));
+    }
+    for remark in remarks {
+        item("note", &plain(remark));
+    }
 }
 
 /// Shows data to programs.

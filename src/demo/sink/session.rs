@@ -87,7 +87,7 @@ impl Session {
         if size.is_some_and(|size| size > self.state.size_limit) {
             return self.say("552 5.3.4 too big").await;
         }
-        if let Some(fault) = self.state.fault(Stage::Mail, &[]) {
+        if let Some(fault) = self.planned(Stage::Mail, &[]).await {
             return self.fail(fault).await;
         }
         self.from = Some(from);
@@ -101,7 +101,7 @@ impl Session {
         if self.from.is_none() {
             return self.say("503 5.5.1 MAIL first").await;
         }
-        if let Some(fault) = self.state.fault(Stage::Rcpt, std::slice::from_ref(&to)) {
+        if let Some(fault) = self.planned(Stage::Rcpt, std::slice::from_ref(&to)).await {
             return self.fail(fault).await;
         }
         self.to.push(to);
@@ -112,7 +112,7 @@ impl Session {
         if self.to.is_empty() {
             return self.say("554 5.5.1 no valid recipients").await;
         }
-        if let Some(fault) = self.state.fault(Stage::Data, &self.to) {
+        if let Some(fault) = self.planned(Stage::Data, &self.to).await {
             return self.fail(fault).await;
         }
         self.say("354 go on").await?;
@@ -159,22 +159,38 @@ impl Session {
 
     /// Gives `reply`, or does what was planned for this stage.
     async fn answer(&mut self, stage: Stage, reply: &str) -> Step {
-        match self.state.fault(stage, &[]) {
+        match self.planned(stage, &[]).await {
             Some(fault) => self.fail(fault).await,
             None => self.say(reply).await,
         }
     }
 
-    async fn fail(&mut self, (fault, mut healed): (Fault, watch::Receiver<u64>)) -> Step {
+    /// What is to go wrong at this stage; a pause is over when this returns.
+    async fn planned(&self, stage: Stage, to: &[String]) -> Option<(Fault, watch::Receiver<u64>)> {
+        let (fault, healed) = self.state.fault(stage, to)?;
+        if matches!(fault, Fault::PauseAt(_)) {
+            self.wait(healed).await;
+            return None;
+        }
+        Some((fault, healed))
+    }
+
+    async fn wait(&self, mut healed: watch::Receiver<u64>) {
+        self.state.stalled.send_modify(|stalled| *stalled += 1);
+        let _ = healed.changed().await;
+        self.state.stalled.send_modify(|stalled| *stalled -= 1);
+    }
+
+    async fn fail(&mut self, (fault, healed): (Fault, watch::Receiver<u64>)) -> Step {
         match fault {
             Fault::StallAt(_) => {
-                self.state.stalled.send_modify(|stalled| *stalled += 1);
-                let _ = healed.changed().await;
-                self.state.stalled.send_modify(|stalled| *stalled -= 1);
+                self.wait(healed).await;
                 Ok(false)
             }
             Fault::Reply { code, text, .. } => self.say(&format!("{code} {text}")).await,
-            Fault::RefuseConnection | Fault::DropAt(_) | Fault::LoseAnswerAfterDot => Ok(false),
+            Fault::RefuseConnection | Fault::DropAt(_) | Fault::LoseAnswerAfterDot | Fault::PauseAt(_) => {
+                Ok(false)
+            }
         }
     }
 

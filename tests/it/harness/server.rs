@@ -149,6 +149,11 @@ impl TestServer {
         &self.location
     }
 
+    /// The key-encryption key.
+    pub fn kek(&self) -> Result<KeyEncryptionKey, String> {
+        KeyEncryptionKey::from_text(&self.kek).map_err(|error| error.to_string())
+    }
+
     /// What a second server over the same database is put together from.
     pub fn parts(&self, kek: Result<KeyEncryptionKey, String>) -> Parts {
         Parts {
@@ -172,8 +177,7 @@ impl TestServer {
     /// From now on the worker looks by itself, as it does for real people.
     pub async fn leave_alone(&mut self) {
         self.stop().await;
-        let kek = KeyEncryptionKey::from_text(&self.kek).map_err(|error| error.to_string());
-        let assembled = assemble(self.parts(kek)).await;
+        let assembled = assemble(self.parts(self.kek())).await;
         self.app = assembled.app.clone();
         self.life = Life::ByItself(assembled.run(self.listener.try_clone().unwrap()).await.unwrap());
     }
@@ -195,8 +199,7 @@ impl TestServer {
 
     /// Stops the server and starts it again.
     pub async fn restart(&mut self) {
-        let kek = KeyEncryptionKey::from_text(&self.kek).map_err(|error| error.to_string());
-        self.restart_with(kek).await;
+        self.restart_with(self.kek()).await;
     }
 
     /// Looks until there is nothing left to do at the present instant.
