@@ -4,11 +4,13 @@
 //! recipient may still be told, and whether the certificate can still be used, is judged when a copy is
 //! claimed and again right before it is sent.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
+use super::leases::{Held, LEASE, Term};
 use super::texts::key_trouble;
 use super::{App, Refusal, certificate_of};
 use crate::domain::address::Address;
@@ -21,17 +23,14 @@ use crate::domain::notice::{
 use crate::mail::{Boundary, HeaderText, MessageId, OuterHead, outer_frame, plain_message};
 use crate::openpgp::{Acceptance, ArmoredBody, Certificate};
 pub use crate::store::Claimed;
-use crate::store::{Body, BodySubject, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx};
-
-/// How long a worker may hold a copy.
-const LEASE: Duration = Duration::seconds(600);
-/// How many copies are claimed at once.
-const BATCH: i64 = 64;
+use crate::store::{
+    Body, BodySubject, Claim, Frozen, FrozenHead, Notice, NoticeFacts, Outcome, Recipient, Tx,
+};
 
 /// A message that is ready to leave.
 pub struct Outgoing {
-    /// Its copy.
-    pub claimed: Claimed,
+    /// Its copy, and how long it is held.
+    pub held: Arc<Held>,
     /// The envelope's sender.
     pub from: Address,
     /// The envelope's recipient.
@@ -55,8 +54,8 @@ pub enum Fate {
     NotSent(String),
     /// The answer after the final dot was lost.
     Uncertain(String),
-    /// The last look stopped it; the next claim says what it means.
-    Stopped,
+    /// The relay wants nothing from this server at all: that says nothing about the recipient.
+    Unwelcome(String),
 }
 
 /// A notice's body, ready to be mailed to many.
@@ -79,9 +78,10 @@ struct Addressee {
 }
 
 impl App {
-    /// Claims copies that are due, makes what is missing of their messages, and returns those that are
-    /// ready to leave. Empty when nothing is due.
-    pub async fn claim(&self, worker: &str) -> Result<Vec<Outgoing>, Refusal> {
+    /// Claims up to `count` copies that are due, makes what is missing of their messages, and returns those that
+    /// are ready to leave; with `takes_over` also copies whose worker let its lease run out. Empty when nothing is
+    /// due.
+    pub async fn claim(&self, worker: &str, count: i64, takes_over: bool) -> Result<Vec<Outgoing>, Refusal> {
         let now = self.clock.now();
         let app = self.clone();
         let next = self.store.read(move |tx| match app.passage(tx)? {
@@ -93,19 +93,26 @@ impl App {
         }
         self.make_bodies().await?;
         let app = self.clone();
-        let worker = worker.to_owned();
+        let owner = worker.to_owned();
         self.store
             .write(move |tx| {
+                let term = Term::beginning(&app.clock);
                 let now = app.clock.now();
+                let lease_now = tx.lease_clock(now, app.clock.is_virtual())?;
+                let passage = app.passage_until_commit(tx)?;
+                let claim = Claim { owner: &owner, now, lease_now, lease: LEASE, count, takes_over, passage };
                 let mut outgoing = Vec::new();
                 let mut bodies: Vec<Mailed> = Vec::new();
-                let passage = app.passage_until_commit(tx)?;
-                for claimed in tx.claim_deliveries(&worker, now, now + LEASE, BATCH, passage)? {
+                for claimed in tx.claim_deliveries(&claim)? {
                     let copy = claimed.clone();
-                    match tx.attempt(|tx| app.prepare(tx, claimed, &mut bodies, now)) {
+                    let made =
+                        tx.attempt(|tx| uninterrupted(|| app.prepare(tx, claimed, &mut bodies, &term, now)));
+                    match made {
                         Ok(Some(message)) => outgoing.push(message),
                         Ok(None) => {}
-                        Err(Refusal::Store(error)) => return Err(Refusal::Store(error)),
+                        Err(Refusal::Store(error)) if error.is_about_the_database() => {
+                            return Err(Refusal::Store(error));
+                        }
                         // One copy that cannot be made delays no other.
                         Err(refusal) => {
                             // A body that was made with it was rolled back with it.
@@ -151,13 +158,18 @@ impl App {
             .await
     }
 
-    /// Records what became of messages, in one transaction.
-    pub async fn record(&self, fates: Vec<(Claimed, Fate)>) -> Result<(), Refusal> {
+    /// Records what became of messages, in one transaction. What did not leave has no fate: it is given back as it
+    /// was, and the next claim says what that means.
+    pub async fn record(&self, fates: Vec<(Claimed, Option<Fate>)>) -> Result<(), Refusal> {
         let app = self.clone();
         self.store
             .write(move |tx| {
                 let now = app.clock.now();
                 for (claimed, fate) in fates {
+                    let Some(fate) = fate else {
+                        tx.release(&claimed)?;
+                        continue;
+                    };
                     let fate = app.made_smaller(tx, &claimed, fate, now)?;
                     let [jitter] = app.entropy.bytes();
                     let outcome = outcome(&claimed, fate, now, jitter);
@@ -227,6 +239,7 @@ impl App {
         tx: &mut Tx<'_>,
         claimed: Claimed,
         bodies: &mut Vec<Mailed>,
+        term: &Term,
         now: DateTime<Utc>,
     ) -> Result<Option<Outgoing>, Refusal> {
         let notice = tx.notice(&claimed.notice)?;
@@ -245,7 +258,7 @@ impl App {
             return Ok(None);
         };
         if notice.kind == NoticeKind::KeyTrouble {
-            return self.prepare_plain(tx, claimed, &notice, addressee, now).map(Some);
+            return self.prepare_plain(tx, claimed, &notice, addressee, (term, now)).map(Some);
         }
         if let Some(trouble) = &addressee.trouble {
             settle(tx, DeliveryState::Blocked, trouble)?;
@@ -254,7 +267,7 @@ impl App {
         }
         // What may have arrived goes again as it was; every other copy takes what the relay takes.
         let words_only = match claimed.frozen.as_ref().and_then(|frozen| frozen.head.as_ref()) {
-            Some(head) if claimed.uncertain > 0 => head.words_only,
+            Some(head) if claimed.may_have_arrived => head.words_only,
             _ => tx.has_body(&BodySubject::Words(notice.id.clone()))?,
         };
         let container = addressee.certificate.container();
@@ -292,7 +305,7 @@ impl App {
         parts.push(Arc::clone(&message.tail));
         parts.push(message.end.into());
         parts.push(frozen.suffix.as_bytes().into());
-        Ok(Some(self.frozen(tx, claimed, frozen, addressee.address, parts)?))
+        Ok(Some(self.frozen(tx, (claimed, term), frozen, addressee.address, parts)?))
     }
 
     /// The body of a notice as it is mailed, read once for all copies of a batch.
@@ -325,7 +338,7 @@ impl App {
         claimed: Claimed,
         notice: &Notice,
         addressee: Addressee,
-        now: DateTime<Utc>,
+        (term, now): (&Term, DateTime<Utc>),
     ) -> Result<Outgoing, Refusal> {
         let frozen = match &claimed.frozen {
             Some(frozen) => frozen.clone(),
@@ -343,13 +356,13 @@ impl App {
             }
         };
         let parts = vec![frozen.prefix.as_bytes().into()];
-        self.frozen(tx, claimed, frozen, addressee.address, parts)
+        self.frozen(tx, (claimed, term), frozen, addressee.address, parts)
     }
 
     fn frozen(
         &self,
         tx: &mut Tx<'_>,
-        mut claimed: Claimed,
+        (mut claimed, term): (Claimed, &Term),
         frozen: Frozen,
         to: Address,
         parts: Vec<Arc<[u8]>>,
@@ -362,7 +375,8 @@ impl App {
             tx.freeze_delivery(&claimed, &frozen, &digest.finalize())?;
             claimed.frozen = Some(frozen);
         }
-        Ok(Outgoing { claimed, from: self.settings.from.clone(), to, parts })
+        let held = Arc::new(Held::new(claimed, term));
+        Ok(Outgoing { held, from: self.settings.from.clone(), to, parts })
     }
 
     fn outer_head(&self, to: &Address, now: DateTime<Utc>) -> OuterHead {
@@ -428,6 +442,12 @@ impl App {
     }
 }
 
+/// Runs what makes one copy; a panic in it is a refusal of that copy.
+fn uninterrupted<T>(work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    let broke = |_| Err(Refusal::Unavailable("the mail could not be made: see the server's log".to_owned()));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(broke)
+}
+
 fn header(text: &str) -> Result<HeaderText, Refusal> {
     text.parse().map_err(|error| Refusal::invalid("subject", error))
 }
@@ -491,13 +511,80 @@ fn outcome(claimed: &Claimed, fate: Fate, now: DateTime<Utc>, jitter: u8) -> Out
         Fate::Refused(reply) => (DeliveryState::Failed, now, reply, true),
         // The next attempt is a smaller mail, and says nothing about this one's relay that would need a rest.
         Fate::TooLarge(reply) => (DeliveryState::Pending, now, reply, true),
-        Fate::Deferred(reply) | Fate::NotSent(reply) if used_up => (DeliveryState::Failed, now, reply, true),
-        Fate::Deferred(reply) | Fate::NotSent(reply) => (DeliveryState::Pending, later, reply, true),
+        Fate::Deferred(reply) | Fate::NotSent(reply) | Fate::Unwelcome(reply) if used_up => {
+            (DeliveryState::Failed, now, reply, true)
+        }
+        Fate::Deferred(reply) | Fate::NotSent(reply) | Fate::Unwelcome(reply) => {
+            (DeliveryState::Pending, later, reply, true)
+        }
         Fate::Uncertain(reply) if claimed.uncertain + 1 >= MAX_UNCERTAIN => {
             (DeliveryState::Failed, now, reply, true)
         }
         Fate::Uncertain(reply) => (DeliveryState::Uncertain, later, reply, true),
-        Fate::Stopped => (DeliveryState::Pending, now, "stopped by the last look".to_owned(), false),
     };
     Outcome { state, not_before, reply, attempted, uncertain }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::id::{ContactId, DeliveryId, EmbargoId};
+
+    fn claimed() -> Claimed {
+        Claimed {
+            id: DeliveryId::from_random([1; 26]),
+            notice: NoticeId::from_random([2; 26]),
+            embargo: EmbargoId::from_random([3; 26]),
+            recipient: Recipient::Contact(ContactId::from_random([4; 26])),
+            attempts: 0,
+            uncertain: 0,
+            fence: 1,
+            frozen: None,
+            may_have_arrived: false,
+        }
+    }
+
+    fn any_fate() -> impl Strategy<Value = Fate> {
+        let reply = || "a reply".to_owned();
+        prop_oneof![
+            1 => Just(Fate::Accepted(reply())),
+            1 => Just(Fate::Refused(reply())),
+            20 => Just(Fate::Deferred(reply())),
+            20 => Just(Fate::NotSent(reply())),
+            20 => Just(Fate::Unwelcome(reply())),
+            2 => Just(Fate::Uncertain(reply())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_to_a_copy_it_is_told_refused_or_tried_again_and_not_for_ever(
+            fates in prop::collection::vec((any_fate(), any::<u8>()), MAX_ATTEMPTS as usize..200),
+        ) {
+            let mut copy = claimed();
+            let mut now = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
+            let mut lost = 0;
+            for (fate, jitter) in fates {
+                lost += u32::from(matches!(fate, Fate::Uncertain(_)));
+                let accepted = matches!(fate, Fate::Accepted(_));
+                let outcome = outcome(&copy, fate, now, jitter);
+                prop_assert!(outcome.attempted && outcome.uncertain == lost);
+                prop_assert!(lost <= MAX_UNCERTAIN, "the same bytes go again a few times only");
+                prop_assert_eq!(accepted, outcome.state == DeliveryState::Accepted);
+                copy.attempts += 1;
+                copy.uncertain = outcome.uncertain;
+                match outcome.state {
+                    DeliveryState::Accepted | DeliveryState::Failed => return Ok(()),
+                    DeliveryState::Pending | DeliveryState::Uncertain => {
+                        prop_assert!(outcome.not_before > now);
+                        now = outcome.not_before;
+                    }
+                    other => prop_assert!(false, "{} is no end of an attempt", other),
+                }
+            }
+            prop_assert!(false, "it was tried for ever");
+        }
+    }
 }

@@ -117,6 +117,9 @@ impl App {
         } else if self.server_key().is_err() {
             reasons.push("there is no server key; only what is public is served".to_owned());
         }
+        if self.pulse.is_weak() {
+            reasons.push("the worker breaks off again and again: see the server's log".to_owned());
+        }
         if self.parsers().is_stuck() {
             reasons.push("the OpenPGP parsers are stuck; restart the server".to_owned());
         }

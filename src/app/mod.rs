@@ -14,9 +14,11 @@ pub mod embargoes;
 pub mod fixes;
 pub mod holds;
 pub mod installation;
+pub mod leases;
 pub mod lift;
 pub mod notices;
 mod people;
+pub mod pulse;
 pub mod refusal;
 pub mod removals;
 pub mod reports;
@@ -70,6 +72,8 @@ pub struct App {
     pub entropy: Entropy,
     /// What the operator decided.
     pub settings: Arc<Settings>,
+    /// Whether the worker lives.
+    pub pulse: pulse::Pulse,
     server_key: Arc<RwLock<Option<Arc<ServerKey>>>>,
     parsers: Arc<ParsePool>,
     wakes: watch::Sender<u64>,
@@ -119,6 +123,7 @@ impl App {
             clock,
             entropy,
             settings: Arc::new(settings),
+            pulse: pulse::Pulse::default(),
             server_key: Arc::new(RwLock::new(server_key.map(Arc::new))),
             parsers: Arc::new(ParsePool::start()?),
             wakes: watch::Sender::new(0),

@@ -126,7 +126,7 @@ impl Assembled {
         if let Some(state) = &parts.state {
             app.remember_in(state);
         }
-        let worker = Worker::new(app.clone(), Arc::clone(&relay));
+        let worker = Worker::new(app.clone(), &relay);
         Ok(Self { app, worker, relay, http_threads: parts.http_threads })
     }
 
@@ -142,7 +142,7 @@ impl Assembled {
         let serving = self.serve(listener).await?;
         let (stop, stopped) = watch::channel(false);
         let app = self.app.clone();
-        let worker = tokio::spawn(async move { self.worker.run(stopped).await });
+        let worker = tokio::spawn(async move { Box::pin(self.worker.run(stopped)).await });
         Ok(Running { app, serving, stop, worker, relay: self.relay })
     }
 }

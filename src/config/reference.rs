@@ -114,7 +114,8 @@ pub const SECTIONS: [Section; 6] = [
                 "a path, or postgres://user@host/name",
                 Free,
                 Default("\"state/embargod.sqlite\""),
-                "A file of SQLite, or the address of a PostgreSQL database.",
+                "A file of SQLite, or the address of a PostgreSQL database; with ?pooler=transaction at its end \
+                 where PgBouncer hands out connections by the transaction.",
             ),
             key(
                 "url_file",

@@ -36,6 +36,10 @@ pub enum Stage {
     Banner,
     /// EHLO.
     Ehlo,
+    /// STARTTLS, which is offered only when something is planned for it.
+    StartTls,
+    /// AUTH, likewise.
+    Auth,
     /// MAIL FROM.
     Mail,
     /// RCPT TO.
@@ -69,9 +73,11 @@ pub enum Fault {
     LoseAnswerAfterDot,
     /// Nothing is said until [`Sink::heal`]; then the connection is closed. Not at [`Stage::Body`].
     StallAt(Stage),
-    /// Nothing is said until [`Sink::heal`]; then the conversation goes on as if nothing had been. At MAIL, RCPT,
-    /// DATA and the greetings.
+    /// Nothing is said until [`Sink::heal`]; then the conversation goes on as if nothing had been. Not at
+    /// [`Stage::Body`].
     PauseAt(Stage),
+    /// What is said is no reply of SMTP.
+    BabbleAt(Stage),
 }
 
 impl Fault {
@@ -84,9 +90,11 @@ impl Fault {
         match self {
             Self::RefuseConnection => Stage::Banner,
             Self::Reply { stage: Stage::Body, .. } | Self::LoseAnswerAfterDot => Stage::Dot,
-            Self::Reply { stage, .. } | Self::DropAt(stage) | Self::StallAt(stage) | Self::PauseAt(stage) => {
-                *stage
-            }
+            Self::Reply { stage, .. }
+            | Self::DropAt(stage)
+            | Self::StallAt(stage)
+            | Self::PauseAt(stage)
+            | Self::BabbleAt(stage) => *stage,
         }
     }
 }
@@ -116,6 +124,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
+    /// Whether anything is planned for this stage.
+    fn expects(&self, stage: Stage) -> bool {
+        locked(&self.plans).iter().any(|plan| plan.fault.stage() == stage)
+    }
+
     /// The fault planned for this stage and recipient, if it is its turn, and what tells that it is over.
     fn fault(&self, stage: Stage, recipients: &[String]) -> Option<(Fault, watch::Receiver<u64>)> {
         let mut plans = locked(&self.plans);
@@ -237,8 +250,13 @@ impl Sink {
 
     /// Waits until a conversation stalls.
     pub async fn wait_for_stall(&self) {
+        self.wait_for_stalls(1).await;
+    }
+
+    /// Waits until so many conversations stall.
+    pub async fn wait_for_stalls(&self, count: usize) {
         // The sender lives in `state`, so waiting cannot fail.
-        let _ = self.state.stalled.subscribe().wait_for(|stalled| *stalled > 0).await;
+        let _ = self.state.stalled.subscribe().wait_for(|stalled| *stalled >= count).await;
     }
 
     /// Forgets everything that was planned.

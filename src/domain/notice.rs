@@ -174,4 +174,20 @@ mod tests {
         assert_eq!(hours(ATTEMPTS_BEFORE_ALARM), 6);
         assert!((24 * 4..24 * 6).contains(&hours(MAX_ATTEMPTS)), "{}", hours(MAX_ATTEMPTS));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_retry_is_never_sooner_than_the_one_before_never_over_an_hour_and_a_quarter_and_spread_by_its_jitter(
+            seconds in 0_i64..4_000_000_000, attempts in 0_u32..10_000, jitter: u8, other: u8,
+        ) {
+            let now = DateTime::from_timestamp(seconds, 0).unwrap();
+            let wait = |attempts, jitter| retry_at(now, attempts, jitter) - now;
+            proptest::prop_assert!(wait(attempts, jitter) >= Duration::seconds(30));
+            proptest::prop_assert!(wait(attempts, jitter) <= Duration::seconds(4_500));
+            proptest::prop_assert!(wait(attempts, 0) <= wait(attempts + 1, 0));
+            let spread = wait(attempts, jitter.max(other)) - wait(attempts, jitter.min(other));
+            proptest::prop_assert!(spread <= wait(attempts, 0) / 4);
+            proptest::prop_assert_eq!(spread.is_zero(), jitter == other);
+        }
+    }
 }

@@ -91,6 +91,10 @@ impl From<Refusal> for Problem {
                     "it cannot be written down, so nothing is shown and nothing is done",
                 );
             }
+            Refusal::Store(error @ (StoreError::NotStored | StoreError::Undecided)) => {
+                tracing::warn!("the database broke off: {error}");
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now")
+            }
             Refusal::Unavailable(reason) => {
                 tracing::warn!("unavailable: {reason}");
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now")

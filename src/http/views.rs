@@ -187,7 +187,9 @@ pub(super) fn deliveries(report: &DeliveryReport) -> Vec<u8> {
                 address: address.clone(),
                 state: copy.state.to_string(),
                 attempts: copy.attempts,
+                uncertain: copy.uncertain,
                 reply: copy.reply.clone(),
+                next_attempt_at: copy.next_attempt_at,
                 accepted_at: copy.accepted_at,
             })
             .collect(),

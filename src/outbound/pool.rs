@@ -4,17 +4,15 @@
 //! refuses delays no other. A relay that cannot be reached is tried twice by each connection, not once a mail;
 //! a login that was refused is tried once, so that no account is locked.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+pub use super::line::{Line, Report};
 
+use super::line::Seat;
 use super::maildir::Maildir;
 use super::pace::Pace;
 use super::smtp::{Connection, Relay, RelayError};
-use super::{Outcome, cleaned};
+use super::{Consent, Freely, Outcome, cleaned};
 use crate::clock::Clock;
 use crate::config::relay::{InvalidRelay, RelayConfig, RelayKind};
 use crate::domain::address::Address;
@@ -33,10 +31,6 @@ pub struct Item<Id> {
     pub parts: Vec<Arc<[u8]>>,
 }
 
-/// Whether a mail may still leave, asked when the relay is ready to read it.
-pub type LastLook<Id> =
-    Arc<dyn for<'a> Fn(&'a Id) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> + Send + Sync>;
-
 /// The way out. Made once; connections stay open between batches.
 pub struct RelayPool {
     way: Way,
@@ -51,14 +45,19 @@ enum Way {
     Maildir(Maildir),
 }
 
-/// A batch on its way, shared by the connections that carry it.
-struct Batch<Id> {
-    queue: Mutex<VecDeque<Item<Id>>>,
-    last_look: LastLook<Id>,
-    lanes_open: AtomicUsize,
-    /// Why the last connection that failed did so.
-    trouble: Mutex<String>,
-    outcomes: mpsc::Sender<(Id, Outcome)>,
+/// Some mails that are sent together.
+pub struct Batch<Id> {
+    line: Line<Freely<Id>>,
+    left: usize,
+}
+
+impl<Id: Clone + Send + Sync + 'static> Batch<Id> {
+    /// The next outcome; nothing after the last.
+    pub async fn recv(&mut self) -> Option<(Id, Outcome)> {
+        self.left = self.left.checked_sub(1)?;
+        let (Freely(id), outcome) = self.line.report().await;
+        outcome.map(|outcome| (id, outcome))
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,35 +84,27 @@ impl RelayPool {
         }))
     }
 
-    /// Sends `items`, and yields the outcome of each as it becomes known; the channel closes after the last.
-    ///
-    /// Who drops the receiver stops the batch: what is not begun stays unsent.
-    pub fn send_batch<Id: Send + Sync + 'static>(
-        self: &Arc<Self>,
-        items: Vec<Item<Id>>,
-    ) -> mpsc::Receiver<(Id, Outcome)> {
-        self.send_batch_if(items, Arc::new(|_| Box::pin(std::future::ready(true))))
+    /// A line into this pool.
+    pub fn line<Id: Consent + Clone>(self: &Arc<Self>) -> Line<Id> {
+        Line::new(Arc::clone(self))
     }
 
-    /// The same, with a last look at each mail when the relay is ready to read it.
-    pub fn send_batch_if<Id: Send + Sync + 'static>(
+    /// Sends `items`, and yields the outcome of each as it becomes known.
+    ///
+    /// Who drops the batch stops it: what is not begun stays unsent.
+    pub fn send_batch<Id: Clone + Send + Sync + 'static>(
         self: &Arc<Self>,
         items: Vec<Item<Id>>,
-        last_look: LastLook<Id>,
-    ) -> mpsc::Receiver<(Id, Outcome)> {
-        let (outcomes, receiver) = mpsc::channel(items.len().max(1));
-        let lanes = self.lanes.min(items.len());
-        let batch = Arc::new(Batch {
-            queue: Mutex::new(items.into()),
-            last_look,
-            lanes_open: AtomicUsize::new(lanes),
-            trouble: Mutex::default(),
-            outcomes,
-        });
-        for _ in 0..lanes {
-            tokio::spawn(Arc::clone(self).lane(Arc::clone(&batch)));
-        }
-        receiver
+    ) -> Batch<Id> {
+        let (line, left) = (self.line(), items.len());
+        let freely = |Item { id, from, to, parts }| Item { id: Freely(id), from, to, parts };
+        line.put(items.into_iter().map(freely));
+        Batch { line, left }
+    }
+
+    /// How many connections may be open at once.
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes
     }
 
     /// Says goodbye on all idle connections.
@@ -124,69 +115,86 @@ impl RelayPool {
         }
     }
 
-    async fn lane<Id: Send + Sync + 'static>(self: Arc<Self>, batch: Arc<Batch<Id>>) {
+    /// Carries what is in line until nothing is left, or the relay cannot be reached.
+    pub(super) async fn lane<Id: Consent + Clone>(self: Arc<Self>, mut seat: Seat<Id>) {
         match &self.way {
-            Way::Maildir(maildir) => self.fill(maildir, &batch).await,
+            Way::Maildir(maildir) => self.fill(maildir, &mut seat).await,
             Way::Smtp(relay) => {
-                if let Err(error) = self.carry(relay, &batch).await {
-                    *locked(&batch.trouble) = cleaned(&error.to_string());
+                if let Err(error) = self.carry(relay, &mut seat).await {
+                    seat.give_up(cleaned(&error.to_string()));
                 }
             }
         }
-        // While another connection still works, it takes over what this one could not.
-        if batch.lanes_open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let reason = locked(&batch.trouble).clone();
-            while let Some(item) = batch.next() {
-                batch.report(item.id, Outcome::NotSent { reason: reason.clone() });
+    }
+
+    async fn fill<Id: Consent + Clone>(&self, maildir: &Maildir, seat: &mut Seat<Id>) {
+        loop {
+            while let Some(item) = seat.next() {
+                let turn = unless_withdrawn(&item.id, self.wait_for_turn()).await;
+                let outcome = match turn {
+                    Some(()) if item.id.may_leave().await => {
+                        Some(maildir.deliver(&item.to, item.parts).await)
+                    }
+                    _ => None,
+                };
+                seat.report(outcome);
+            }
+            if seat.leave() {
+                return;
             }
         }
     }
 
-    async fn fill<Id>(&self, maildir: &Maildir, batch: &Batch<Id>) {
-        while let Some(item) = batch.next() {
-            self.wait_for_turn().await;
-            let outcome = if (batch.last_look)(&item.id).await {
-                maildir.deliver(&item.to, item.parts).await
-            } else {
-                Outcome::Withheld
-            };
-            batch.report(item.id, outcome);
-        }
-    }
-
-    async fn carry<Id>(&self, relay: &Relay, batch: &Batch<Id>) -> Result<(), RelayError> {
-        let reused = locked(&self.idle).pop();
-        let mut maybe_stale = reused.is_some();
-        let mut connection = match reused {
-            Some(connection) => connection,
-            None => connect(relay).await?,
-        };
-        while let Some(item) = batch.next() {
-            self.wait_for_turn().await;
-            if connection.is_broken() {
-                match connect(relay).await {
-                    Ok(fresh) => connection = fresh,
-                    Err(error) => {
-                        batch.put_back(item);
+    async fn carry<Id: Consent + Clone>(&self, relay: &Relay, seat: &mut Seat<Id>) -> Result<(), RelayError> {
+        let mut kept: Option<Connection> = None;
+        loop {
+            while let Some(item) = seat.next() {
+                let ready = async {
+                    self.wait_for_turn().await;
+                    self.connection(relay, kept.take()).await
+                };
+                let (mut connection, maybe_stale) = match unless_withdrawn(&item.id, ready).await {
+                    Some(Ok(connection)) => connection,
+                    Some(Err(error)) => {
+                        seat.put_back(item);
                         return Err(error);
                     }
+                    None => {
+                        seat.report(None);
+                        continue;
+                    }
+                };
+                let parts: Vec<&[u8]> = item.parts.iter().map(AsRef::as_ref).collect();
+                let outcome = connection.send_with_consent(&item.from, &item.to, &parts, &item.id).await;
+                if maybe_stale && connection.is_broken() && outcome.as_ref().is_some_and(went_away) {
+                    // The relay closed it while it was idle: that says nothing about this mail.
+                    seat.put_back(item);
+                } else {
+                    seat.report(outcome);
                 }
+                kept = Some(connection);
             }
-            let parts: Vec<&[u8]> = item.parts.iter().map(AsRef::as_ref).collect();
-            let last_look = (batch.last_look)(&item.id);
-            let outcome = connection.send_parts_if(&item.from, &item.to, &parts, last_look).await;
-            if maybe_stale && connection.is_broken() && went_away(&outcome) {
-                // The relay closed it while it was idle: that says nothing about this mail.
-                batch.put_back(item);
-            } else {
-                batch.report(item.id, outcome);
+            locked(&self.idle).extend(kept.take().filter(|connection| !connection.is_broken()));
+            if seat.leave() {
+                return Ok(());
             }
-            maybe_stale = false;
         }
-        if !connection.is_broken() {
-            locked(&self.idle).push(connection);
+    }
+
+    /// A connection in order, and whether the relay may have closed it without our noticing.
+    async fn connection(
+        &self,
+        relay: &Relay,
+        kept: Option<Connection>,
+    ) -> Result<(Connection, bool), RelayError> {
+        if let Some(kept) = kept {
+            return if kept.is_broken() { Ok((connect(relay).await?, false)) } else { Ok((kept, false)) };
         }
-        Ok(())
+        let idle = locked(&self.idle).pop();
+        match idle {
+            Some(idle) => Ok((idle, true)),
+            None => Ok((connect(relay).await?, false)),
+        }
     }
 
     async fn wait_for_turn(&self) {
@@ -210,20 +218,11 @@ async fn connect(relay: &Relay) -> Result<Connection, RelayError> {
     }
 }
 
-impl<Id> Batch<Id> {
-    fn next(&self) -> Option<Item<Id>> {
-        if self.outcomes.is_closed() {
-            return None;
-        }
-        locked(&self.queue).pop_front()
-    }
-
-    fn put_back(&self, item: Item<Id>) {
-        locked(&self.queue).push_front(item);
-    }
-
-    fn report(&self, id: Id, outcome: Outcome) {
-        // There is room for every outcome; it can only fail when nobody wants to know.
-        let _ = self.outcomes.try_send((id, outcome));
+/// Waits for `ready` as long as the mail is wanted.
+async fn unless_withdrawn<T>(consent: &impl Consent, ready: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = consent.withdrawn() => None,
+        ready = ready => Some(ready),
     }
 }

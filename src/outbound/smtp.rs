@@ -2,11 +2,17 @@
 //!
 //! Promises: no MAIL FROM, and no password, before TLS with a verified certificate, except to a loopback
 //! address; commands are answered and judged one by one, so that "never sent" and "uncertain" are told apart
-//! at the final dot and nowhere else. It never tries again by itself.
+//! at the final dot and nowhere else. Without consent no byte of a mail leaves, and one whose consent ends is
+//! broken off before its final dot. What is refused before the recipient was named says nothing about the
+//! recipient, and is never for good. It never tries again by itself.
 
 mod open;
 
 use std::fmt::Display;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use lettre::transport::smtp::Error;
@@ -19,7 +25,7 @@ use tokio::time::timeout;
 
 pub use open::{Relay, RelayError};
 
-use super::{Outcome, cleaned};
+use super::{Consent, Freely, Outcome, cleaned};
 use crate::domain::address::Address;
 
 /// How much of a mail is encoded and written at once.
@@ -40,8 +46,12 @@ pub struct Connection {
 enum Stop {
     /// The relay said no, and the connection is in order.
     Refused { code: u16, reply: String },
+    /// It said no to the sender, before it heard of a recipient.
+    Unwelcome { code: u16, reply: String },
     /// The connection is of no more use.
     Broken { reason: String },
+    /// There is no consent any more, and the mail is half begun.
+    Withdrawn,
 }
 
 impl Connection {
@@ -62,38 +72,37 @@ impl Connection {
 
     /// Sends one mail that lies in several pieces, so that what many mails share need not be copied.
     pub async fn send_parts(&mut self, from: &Address, to: &Address, parts: &[&[u8]]) -> Outcome {
-        self.send_parts_if(from, to, parts, std::future::ready(true)).await
+        let outcome = self.send_with_consent(from, to, parts, &Freely(())).await;
+        outcome.unwrap_or_else(|| not_sent("there was no consent"))
     }
 
-    /// The same, if `last_look` still says so when the relay is ready to read the mail: a relay may take minutes to
-    /// get there. Who was told to go ahead and says nothing must hang up, so a mail that is withheld costs the
-    /// connection.
-    pub async fn send_parts_if(
+    /// The same while `consent` holds; nothing if the mail did not leave for want of it.
+    pub async fn send_with_consent(
         &mut self,
         from: &Address,
         to: &Address,
         parts: &[&[u8]],
-        last_look: impl Future<Output = bool>,
-    ) -> Outcome {
+        consent: &impl Consent,
+    ) -> Option<Outcome> {
         if self.is_broken() {
-            return not_sent("the connection to the relay was already closed");
+            return Some(not_sent("the connection to the relay was already closed"));
         }
         let size: usize = parts.iter().map(|part| part.len()).sum();
         let ascii = parts.iter().all(|part| part.is_ascii());
         if !lines_end_in_crlf(parts) {
-            return not_sent(
+            return Some(not_sent(
                 "the mail has a line that does not end in CRLF, which a relay may take for two mails",
-            );
+            ));
         }
         if self.size_limit.is_some_and(|limit| size as u64 > limit) {
             let reply = format!("the mail has {size} bytes, and the relay announced that it takes fewer");
-            return Outcome::Refused { code: 552, reply, permanent: true };
+            return Some(Outcome::Refused { code: 552, reply, permanent: true });
         }
         if !ascii && !self.inner.server_info().supports_feature(Extension::EightBitMime) {
-            return not_sent("the mail has 8-bit characters, and the relay takes ASCII only");
+            return Some(not_sent("the mail has 8-bit characters, and the relay takes ASCII only"));
         }
         let (Ok(from), Ok(to)) = (from.as_str().parse(), to.as_str().parse()) else {
-            return not_sent("the sender's or the recipient's address cannot be written in SMTP");
+            return Some(not_sent("the sender's or the recipient's address cannot be written in SMTP"));
         };
         let mut parameters = Vec::new();
         if self.size_limit.is_some() {
@@ -102,25 +111,43 @@ impl Connection {
         if !ascii {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
+        if !consent.may_leave().await {
+            return None;
+        }
 
         self.spoiled = true;
-        let outcome = match self.envelope(Mail::new(Some(from), parameters), Rcpt::new(to, Vec::new())).await
-        {
-            Ok(()) if last_look.await => self.content(parts, size).await,
-            Ok(()) => return Outcome::Withheld,
+        let envelope = self.envelope(Mail::new(Some(from), parameters), Rcpt::new(to, Vec::new()));
+        let begun = tokio::select! {
+            biased;
+            () = consent.withdrawn() => Err(Stop::Withdrawn),
+            begun = envelope => begun,
+        };
+        let outcome = match begun {
+            Ok(()) if consent.may_leave().await => self.content(parts, size, consent).await?,
+            Ok(()) | Err(Stop::Withdrawn) => return None,
             Err(Stop::Refused { code, reply }) => {
-                // The relay closes the connection after 421, whatever was asked.
-                self.spoiled = code == 421 || self.command(Rset).await.is_err();
-                return Outcome::Refused { code, reply, permanent: code >= 500 };
+                self.recover(code).await;
+                return Some(Outcome::Refused { code, reply, permanent: code >= 500 });
+            }
+            Err(Stop::Unwelcome { code, reply }) => {
+                self.recover(code).await;
+                let refused = Outcome::Refused { code, reply, permanent: code >= 500 };
+                return Some(if refused.is_about_size() { refused } else { refused.for_now() });
             }
             Err(Stop::Broken { reason }) => Outcome::NotSent { reason },
         };
         self.spoiled = match &outcome {
             Outcome::Accepted { .. } => false,
             Outcome::Refused { code, .. } => *code == 421,
-            Outcome::NotSent { .. } | Outcome::Withheld | Outcome::Uncertain { .. } => true,
+            Outcome::NotSent { .. } | Outcome::Uncertain { .. } => true,
         };
-        outcome
+        Some(outcome)
+    }
+
+    /// Makes the connection ready for the next mail after a refusal with `code`, if it can be.
+    async fn recover(&mut self, code: u16) {
+        // The relay closes the connection after 421, whatever was asked.
+        self.spoiled = code == 421 || self.command(Rset).await.is_err();
     }
 
     /// Says goodbye, and does not mind if nobody answers.
@@ -133,12 +160,13 @@ impl Connection {
     /// MAIL, RCPT and DATA: in one go where the relay allows it, and each judged by its own answer.
     async fn envelope(&mut self, mail: Mail, rcpt: Rcpt) -> Result<(), Stop> {
         if !self.pipelining {
-            self.expect_completion(mail).await?;
+            self.expect_completion(mail).await.map_err(Stop::of_sender)?;
             self.expect_completion(rcpt).await?;
             let data = self.command(Data).await?;
             return go_ahead(&data);
         }
-        let mail = self.command(format!("{mail}{rcpt}{Data}")).await.and_then(completed);
+        let mail =
+            self.command(format!("{mail}{rcpt}{Data}")).await.and_then(completed).map_err(Stop::of_sender);
         if matches!(mail, Err(Stop::Broken { .. })) {
             return mail;
         }
@@ -157,30 +185,46 @@ impl Connection {
         go_ahead(&data?)
     }
 
-    async fn content(&mut self, parts: &[&[u8]], size: usize) -> Outcome {
+    /// The mail itself, up to the answer after the final dot; nothing if consent ended before the dot.
+    async fn content(&mut self, parts: &[&[u8]], size: usize, consent: &impl Consent) -> Option<Outcome> {
         // The library writes the CRLF of the last line together with the final dot.
         let mut left = if last_line_is_complete(parts) { size - 2 } else { size };
-        let mut chunks = parts.iter().flat_map(|part| part.chunks(CHUNK));
-        let mut dot_may_be_out = false;
-        let content = std::iter::from_fn(|| {
-            let chunk = chunks.next().map(|chunk| &chunk[..chunk.len().min(left)]);
+        let mut pieces = parts.iter().flat_map(|part| part.chunks(CHUNK));
+        let dot_may_be_out = AtomicBool::new(false);
+        let chunks = std::iter::from_fn(|| {
+            let chunk = pieces.next().map(|chunk| &chunk[..chunk.len().min(left)]);
             // The library asks in vain exactly once: when everything but the dot has been written.
-            dot_may_be_out = chunk.is_none();
+            dot_may_be_out.store(chunk.is_none(), Ordering::Release);
             left -= chunk.map_or(0, <[u8]>::len);
             chunk
         });
         // A relay may take its time here (RFC 5321 asks for ten minutes), and giving up costs certainty.
-        let result = timeout(self.patience * 10, self.inner.message_iter(content)).await;
+        let mut sending = pin!(timeout(self.patience * 10, self.inner.message_iter(chunks)));
+        // Once the dot may be out, only the answer helps.
+        let result = poll_fn(|context| {
+            if dot_may_be_out.load(Ordering::Acquire) || consent.still_holds() {
+                sending.as_mut().poll(context).map(Some)
+            } else {
+                Poll::Ready(None)
+            }
+        })
+        .await?;
         let stop = match judged(result, self.patience * 10) {
-            Ok(response) if completed_code(&response) => return Outcome::Accepted { reply: said(&response) },
+            Ok(response) if completed_code(&response) => {
+                return Some(Outcome::Accepted { reply: said(&response) });
+            }
             Ok(response) => unexpected(&response),
             Err(stop) => stop,
         };
-        match stop {
-            Stop::Refused { code, reply } => Outcome::Refused { code, reply, permanent: code >= 500 },
-            Stop::Broken { reason } if dot_may_be_out => Outcome::Uncertain { reason },
+        let uncertain = dot_may_be_out.load(Ordering::Acquire);
+        Some(match stop {
+            Stop::Refused { code, reply } | Stop::Unwelcome { code, reply } => {
+                Outcome::Refused { code, reply, permanent: code >= 500 }
+            }
+            Stop::Broken { reason } if uncertain => Outcome::Uncertain { reason },
             Stop::Broken { reason } => Outcome::NotSent { reason },
-        }
+            Stop::Withdrawn => return None,
+        })
     }
 
     async fn expect_completion(&mut self, command: impl Display) -> Result<(), Stop> {
@@ -193,6 +237,16 @@ impl Connection {
 
     async fn answer(&mut self) -> Result<Response, Stop> {
         judged(timeout(self.patience, self.inner.read_response()).await, self.patience)
+    }
+}
+
+impl Stop {
+    /// The same as said about the sender.
+    fn of_sender(self) -> Self {
+        match self {
+            Self::Refused { code, reply } => Self::Unwelcome { code, reply },
+            other => other,
+        }
     }
 }
 

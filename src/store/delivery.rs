@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::dialect::{self, Db};
 use super::schema::{deliveries, notices};
 use super::{StoreError, Tx, corrupt, instant, optional_instant, parsed};
-use crate::domain::hold::Passage;
 use crate::domain::id::{
     CertificateId, ContactId, DeliveryId, EmbargoId, MaintainerId, NoticeId, PackagerId,
 };
@@ -31,7 +30,7 @@ impl Recipient {
         }
     }
 
-    fn read(kind: &str, id: &str, row: &str) -> Result<Self, StoreError> {
+    pub(super) fn read(kind: &str, id: &str, row: &str) -> Result<Self, StoreError> {
         match kind {
             "contact" => Ok(Self::Contact(parsed(id, "deliveries", row)?)),
             "maintainer" => Ok(Self::Maintainer(parsed(id, "deliveries", row)?)),
@@ -89,7 +88,7 @@ impl FrozenHead {
     }
 }
 
-/// A copy that this worker holds.
+/// A copy that a worker took.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     /// Its id.
@@ -108,6 +107,8 @@ pub struct Claimed {
     pub fence: i64,
     /// What was fixed before, if it was sent before.
     pub frozen: Option<Frozen>,
+    /// Whether its bytes may have arrived already: an answer was lost, or the worker that held it vanished.
+    pub may_have_arrived: bool,
 }
 
 /// What became of an attempt.
@@ -144,6 +145,10 @@ pub struct Delivery {
     pub attempts: u32,
     /// The last answer or reason.
     pub reply: String,
+    /// How many answers to its bytes were lost after the final dot.
+    pub uncertain: u32,
+    /// When it is tried next, if it is to be tried again.
+    pub next_attempt_at: Option<DateTime<Utc>>,
     /// When the relay took it.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it became due.
@@ -173,24 +178,25 @@ dialect::insertable_once!(NewRow, deliveries);
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = deliveries)]
-struct Row {
-    id: String,
-    notice_id: String,
-    embargo_id: String,
-    recipient_kind: String,
-    recipient_id: String,
-    packager_id: Option<String>,
-    state: String,
-    attempts: i32,
-    uncertain: i32,
-    fence: i64,
-    frozen_sealed: Option<Vec<u8>>,
-    last_reply_sealed: Option<Vec<u8>>,
-    created_at: i64,
-    accepted_at: Option<i64>,
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) notice_id: String,
+    pub(super) embargo_id: String,
+    pub(super) recipient_kind: String,
+    pub(super) recipient_id: String,
+    pub(super) packager_id: Option<String>,
+    pub(super) state: String,
+    pub(super) attempts: i32,
+    pub(super) uncertain: i32,
+    pub(super) not_before_at: i64,
+    pub(super) fence: i64,
+    pub(super) frozen_sealed: Option<Vec<u8>>,
+    pub(super) last_reply_sealed: Option<Vec<u8>>,
+    pub(super) created_at: i64,
+    pub(super) accepted_at: Option<i64>,
 }
 
-fn frozen_place(id: &str) -> Place<'_> {
+pub(super) fn frozen_place(id: &str) -> Place<'_> {
     Place { table: "deliveries", column: "frozen", row: id }
 }
 
@@ -247,54 +253,6 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Takes up to `count` due copies for `owner`, until `until`: of those that may pass.
-    pub fn claim_deliveries(
-        &mut self,
-        owner: &str,
-        now: DateTime<Utc>,
-        until: DateTime<Utc>,
-        count: i64,
-        passage: Passage,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        if passage == Passage::Shut {
-            return Ok(Vec::new());
-        }
-        let alarms_only = passage == Passage::Alarms;
-        let ids = dialect::claimable(self.db, now.timestamp_micros(), count, alarms_only)?;
-        diesel::update(deliveries::table.filter(deliveries::id.eq_any(&ids)))
-            .set((
-                deliveries::state.eq(DeliveryState::Leased.as_str()),
-                deliveries::lease_owner.eq(owner),
-                deliveries::lease_until_at.eq(until.timestamp_micros()),
-                deliveries::fence.eq(deliveries::fence + 1),
-            ))
-            .execute(self.db)?;
-        let rows = deliveries::table
-            .filter(deliveries::id.eq_any(&ids))
-            .order((deliveries::not_before_at, deliveries::id))
-            .select(Row::as_select())
-            .load(self.db)?;
-        rows.into_iter()
-            .map(|row| {
-                let frozen = row
-                    .frozen_sealed
-                    .as_ref()
-                    .map(|sealed| self.open_json(&row.embargo_id, frozen_place(&row.id), sealed))
-                    .transpose()?;
-                Ok(Claimed {
-                    notice: parsed(&row.notice_id, "deliveries", &row.id)?,
-                    embargo: parsed(&row.embargo_id, "deliveries", &row.id)?,
-                    recipient: Recipient::read(&row.recipient_kind, &row.recipient_id, &row.id)?,
-                    attempts: u32::try_from(row.attempts).unwrap_or_default(),
-                    uncertain: u32::try_from(row.uncertain).unwrap_or_default(),
-                    fence: row.fence,
-                    frozen,
-                    id: parsed(&row.id, "deliveries", &row.id)?,
-                })
-            })
-            .collect()
-    }
-
     /// Fixes the bytes of a copy, before its first attempt.
     pub fn freeze_delivery(
         &mut self,
@@ -309,19 +267,6 @@ impl Tx<'_> {
             .set((deliveries::frozen_sealed.eq(sealed), deliveries::message_sha256.eq(sha256)))
             .execute(self.db)?;
         Ok(())
-    }
-
-    /// Whether this worker still holds a copy and its notice still holds: asked right before sending.
-    pub fn may_send(&mut self, claimed: &Claimed) -> Result<bool, StoreError> {
-        let count = deliveries::table
-            .inner_join(notices::table.on(notices::id.eq(deliveries::notice_id)))
-            .filter(deliveries::id.eq(claimed.id.as_str()))
-            .filter(deliveries::fence.eq(claimed.fence))
-            .filter(deliveries::state.eq(DeliveryState::Leased.as_str()))
-            .filter(notices::superseded_at.is_null())
-            .count()
-            .get_result::<i64>(self.db)?;
-        Ok(count == 1)
     }
 
     /// Records what became of a copy; says whether this worker still held it.
@@ -438,39 +383,23 @@ impl Tx<'_> {
             None => Vec::new(),
         };
         let packager = row.packager_id.as_deref().map(|id| parsed(id, "deliveries", &row.id)).transpose()?;
+        let state: DeliveryState = parsed(&row.state, "deliveries", &row.id)?;
+        let waits = matches!(state, DeliveryState::Pending | DeliveryState::Uncertain);
+        let next_attempt_at = optional_instant(waits.then_some(row.not_before_at), "deliveries", &row.id)?;
         Ok(Delivery {
             kind: parsed(&kind, "notices", &row.notice_id)?,
             revision: revision.and_then(|number| u32::try_from(number).ok()),
             recipient: Recipient::read(&row.recipient_kind, &row.recipient_id, &row.id)?,
             packager,
-            state: parsed(&row.state, "deliveries", &row.id)?,
+            state,
             attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            uncertain: u32::try_from(row.uncertain).unwrap_or_default(),
+            next_attempt_at,
             reply: String::from_utf8_lossy(&reply).into_owned(),
             accepted_at: optional_instant(row.accepted_at, "deliveries", &row.id)?,
             created_at: instant(row.created_at, "deliveries", &row.id)?,
             current,
             id: parsed(&row.id, "deliveries", &row.id)?,
         })
-    }
-
-    /// When the next waiting copy is due.
-    pub fn next_delivery(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let waiting = deliveries::table
-            .filter(deliveries::state.eq_any(["pending", "uncertain"]))
-            .select(diesel::dsl::min(deliveries::not_before_at))
-            .first::<Option<i64>>(self.db)?;
-        let leased = deliveries::table
-            .filter(deliveries::state.eq("leased"))
-            .select(diesel::dsl::min(deliveries::lease_until_at))
-            .first::<Option<i64>>(self.db)?;
-        optional_instant(waiting.into_iter().chain(leased).min(), "deliveries", "next")
-    }
-
-    /// How many copies some worker holds.
-    pub fn leases(&mut self) -> Result<i64, StoreError> {
-        Ok(deliveries::table
-            .filter(deliveries::state.eq(DeliveryState::Leased.as_str()))
-            .count()
-            .get_result(self.db)?)
     }
 }

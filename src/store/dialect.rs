@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool};
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::StoreError;
@@ -43,7 +43,8 @@ pub(super) use on_backend;
 pub enum Location {
     /// A file on this machine.
     Sqlite(PathBuf),
-    /// A server, by `postgres://` address.
+    /// A server, by `postgres://` address. With `pooler=transaction` in it a pooler stands in between that hands out
+    /// its connections by the transaction.
     Postgres(String),
 }
 
@@ -125,6 +126,11 @@ pub(super) fn pools(location: &Location) -> Result<(Pool<Manager>, Pool<Manager>
     }
 }
 
+/// Whether a pooler stands in between that hands out its connections by the transaction.
+pub(super) fn is_pooled(db: &Db) -> bool {
+    matches!(db, Db::Postgres(connection) if connection.is_pooled())
+}
+
 /// Begins a transaction that may write: SQLite takes its write lock at once.
 pub(super) fn begin_write(db: &mut Db) -> QueryResult<()> {
     match db {
@@ -187,10 +193,37 @@ pub(super) fn migrate(db: &mut Db) -> Result<usize, StoreError> {
 pub(super) fn pending(db: &mut Db) -> Result<usize, StoreError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
     match db {
-        Db::Sqlite(connection) => connection.pending_migrations(SQLITE_MIGRATIONS).map(|list| list.len()),
-        Db::Postgres(connection) => connection.pending_migrations(POSTGRES_MIGRATIONS).map(|list| list.len()),
+        Db::Sqlite(connection) => {
+            connection.pending_migrations(SQLITE_MIGRATIONS).map(|list| list.len()).map_err(failed)
+        }
+        // In a transaction, since a pooler may stand in between.
+        Db::Postgres(connection) => connection.transaction(|connection| {
+            connection.pending_migrations(POSTGRES_MIGRATIONS).map(|list| list.len()).map_err(failed)
+        }),
     }
-    .map_err(failed)
+}
+
+/// The number of the present transaction, if it wrote something and the database can be asked about it later.
+pub(super) fn transaction_number(db: &mut Db) -> QueryResult<Option<i64>> {
+    match db {
+        Db::Sqlite(_) => Ok(None),
+        Db::Postgres(connection) => diesel::select(diesel::dsl::sql::<Nullable<BigInt>>(
+            "pg_current_xact_id_if_assigned()::text::bigint",
+        ))
+        .get_result(connection),
+    }
+}
+
+/// What became of a transaction: `committed`, `aborted` or `in progress`.
+pub(super) fn transaction_status(db: &mut Db, number: i64) -> QueryResult<String> {
+    match db {
+        Db::Sqlite(_) => Err(diesel::result::Error::NotFound),
+        // In a transaction of its own, since a pooler may stand in between.
+        Db::Postgres(connection) => connection.transaction(|connection| {
+            let query = format!("coalesce(pg_xact_status('{number}'::xid8), 'forgotten')");
+            diesel::select(diesel::dsl::sql::<Text>(&query)).get_result(connection)
+        }),
+    }
 }
 
 /// The database's own clock, where it has one that other replicas share.
@@ -303,9 +336,15 @@ pub(super) fn keep_out_of_holds(db: &mut Db) -> QueryResult<()> {
     }
 }
 
-/// Ids of up to `count` deliveries that are due or whose lease ran out, locked against other replicas; those of
-/// alarms alone, if `alarms_only` is set.
-pub(super) fn claimable(db: &mut Db, now: i64, count: i64, alarms_only: bool) -> QueryResult<Vec<String>> {
+/// Ids and states of up to `count` deliveries that are due, or whose lease ran out before `lapsed`, locked against
+/// other replicas; those of alarms alone, if `alarms_only` is set.
+pub(super) fn claimable(
+    db: &mut Db,
+    now: i64,
+    lapsed: Option<i64>,
+    count: i64,
+    alarms_only: bool,
+) -> QueryResult<Vec<(String, String)>> {
     use schema::deliveries::dsl::{deliveries, id, lease_until_at, not_before_at, notice_id, state};
     use schema::notices;
     let alarms = notices::table.filter(notices::kind.eq("alarm")).select(notices::id);
@@ -314,12 +353,13 @@ pub(super) fn claimable(db: &mut Db, now: i64, count: i64, alarms_only: bool) ->
             state
                 .eq_any(["pending", "uncertain"])
                 .and(not_before_at.le(now))
-                .or(state.eq("leased").and(lease_until_at.le(now))),
+                // Nothing lapsed before all time.
+                .or(state.eq("leased").and(lease_until_at.le(lapsed.unwrap_or(i64::MIN)))),
         )
         .filter((!alarms_only).into_sql::<Bool>().or(notice_id.eq_any(alarms)))
         .order(not_before_at)
         .limit(count)
-        .select(id);
+        .select((id, state));
     match db {
         Db::Postgres(connection) => due.for_update().skip_locked().load(connection),
         Db::Sqlite(connection) => due.load(connection),

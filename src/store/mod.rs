@@ -8,12 +8,14 @@
 mod access;
 mod audit;
 mod checkpoint;
+mod commit;
 mod delivery;
 mod dialect;
 mod embargo;
 mod fix;
 mod hold;
 mod keys;
+mod lease;
 mod lift;
 mod notice;
 mod people;
@@ -47,6 +49,7 @@ pub use embargo::{CaseContent, StoredEmbargo};
 pub use fix::{FixContent, RevisionContent, RevisionFix, StoredFix, StoredRevision};
 pub use hold::Hold;
 pub use keys::KekState;
+pub use lease::Claim;
 pub use lift::Publication;
 pub use notice::{Body, BodySubject, Notice, NoticeFacts};
 pub use people::{Contact, Maintainer, Packager, Project, StoredCertificate};
@@ -63,6 +66,15 @@ pub enum StoreError {
     /// The database cannot be reached.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// The database broke off in the middle of a change, and it is known that nothing of it was stored.
+    #[error("the database broke off, and the change was not stored: repeat it")]
+    NotStored,
+    /// The database broke off while a change was stored, and cannot be asked what became of it.
+    #[error(
+        "it is not known whether the change was stored: the database broke off at that moment and does not answer. \
+         Send the same bytes with the same Idempotency-Key again, and the answer says it"
+    )]
+    Undecided,
     /// A migration failed.
     #[error("a migration failed: {0}")]
     Migration(String),
@@ -100,6 +112,15 @@ impl StoreError {
     /// Whether the vault is shut, so that only what is public can be served.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Vault(VaultError::Locked(_)))
+    }
+
+    /// Whether the database itself failed or was away, and not what one row holds.
+    pub fn is_about_the_database(&self) -> bool {
+        match self {
+            Self::Query(_) | Self::Unavailable(_) | Self::NotStored | Self::Undecided => true,
+            Self::Unrecorded(error) => error.is_about_the_database(),
+            _ => false,
+        }
     }
 }
 
@@ -207,13 +228,21 @@ impl Store {
             Ok(value)
         });
         let weighty = tx.weighty;
-        let outcome = finish(tx.db, outcome);
-        // The witness reads the database itself, which has one writer.
+        let value = outcome.inspect_err(|_| roll_back(tx.db))?;
+        let committed = commit::commit(tx.db);
+        // What comes next takes a connection of its own, and SQLite has one writer.
         drop(pooled);
-        if let (Ok(_), true, Some(witness)) = (&outcome, weighty, self.witness.get()) {
+        match committed {
+            Ok(()) => {}
+            Err(commit::Failed::NotStored(error)) => return Err(error.into()),
+            Err(commit::Failed::Unknown { number, error }) => {
+                commit::resolve(&self.writers, number, &error)?;
+            }
+        }
+        if let (true, Some(witness)) = (weighty, self.witness.get()) {
             witness(self);
         }
-        outcome
+        Ok(value)
     }
 
     /// [`Store::read`] on the present thread.
@@ -245,11 +274,15 @@ fn finish<T, E: From<StoreError>>(db: &mut Db, outcome: Result<T, E>) -> Result<
             Ok(value)
         }
         Err(error) => {
-            // A rollback that fails breaks the connection, which the pool then replaces.
-            let _ = Transactions::rollback_transaction(db);
+            roll_back(db);
             Err(error)
         }
     }
+}
+
+fn roll_back(db: &mut Db) {
+    // A rollback that fails breaks the connection, which the pool then replaces.
+    let _ = Transactions::rollback_transaction(db);
 }
 
 fn connection(pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, StoreError> {

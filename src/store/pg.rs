@@ -2,9 +2,15 @@
 //!
 //! The newtype exists so that `#[derive(MultiConnection)]` accepts it. If this ever proves fragile, libpq
 //! behind a feature is the way back; nothing outside this file would notice.
+//!
+//! A pooler that hands out its connections by the transaction (`pooler=transaction` in the address) mixes what
+//! several programs prepare by name. Then nothing is prepared outside of a transaction and nothing is kept
+//! prepared, and each transaction begins by forgetting what others left on its connection.
 
 use std::any::Any;
+use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use diesel::connection::{
     CacheSize, Connection, ConnectionSealed, Instrumentation, LoadConnection, MultiConnectionHelper,
@@ -19,6 +25,11 @@ use diesel::{ConnectionResult, QueryResult};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use tokio_postgres::config::SslMode;
+
+/// What in an address says that a pooler hands out its connections by the transaction.
+const POOLER: &str = "pooler=transaction";
+/// Forgets what this or another program prepared on the connection.
+const FORGET: &str = "DEALLOCATE ALL";
 
 /// One runtime of its own drives every connection: a connection may be dropped anywhere, and timers work.
 static DRIVER: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -47,7 +58,11 @@ type Inner = AsyncConnectionWrapper<AsyncPgConnection, OnDriver>;
 type InnerManager = <Inner as Connection>::TransactionManager;
 
 /// A blocking connection to PostgreSQL.
-pub struct PgConn(Inner);
+pub struct PgConn {
+    inner: Inner,
+    /// Whether a pooler hands out its connections by the transaction.
+    pooled: bool,
+}
 
 /// Transactions on a [`PgConn`].
 pub struct PgTransactions;
@@ -55,22 +70,79 @@ pub struct PgTransactions;
 impl PgConn {
     /// Connects to `url`. TLS is used where the server offers it, and required with `sslmode=require`.
     pub fn connect(url: &str) -> ConnectionResult<Self> {
-        let config: tokio_postgres::Config =
+        let (url, pooled) = without_pooler(url);
+        let mut config: tokio_postgres::Config =
             url.parse().map_err(|error| ConnectionError::InvalidConnectionUrl(format!("{error}")))?;
+        be_impatient(&mut config);
         let connected = DRIVER.block_on(async {
             if config.get_ssl_mode() == SslMode::Disable {
                 let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
-                Ok(AsyncPgConnection::try_from_client_and_connection(client, connection).await)
+                Ok(set_up(client, connection, pooled).await)
             } else {
                 let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config());
                 let (client, connection) = config.connect(tls).await?;
-                Ok(AsyncPgConnection::try_from_client_and_connection(client, connection).await)
+                Ok(set_up(client, connection, pooled).await)
             }
         });
         connected
             .map_err(|error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string()))?
-            .map(|connection| Self(Inner::from(connection)))
+            .map(|connection| Self { inner: Inner::from(connection), pooled })
     }
+
+    /// Whether a pooler hands out its connections by the transaction.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+}
+
+/// The address as the library takes it, and whether it names a pooler.
+fn without_pooler(url: &str) -> (String, bool) {
+    let Some((address, parameters)) = url.split_once('?') else { return (url.to_owned(), false) };
+    let (pooler, others): (Vec<&str>, Vec<&str>) =
+        parameters.split('&').partition(|parameter| *parameter == POOLER);
+    let rest = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
+    (format!("{address}{rest}"), !pooler.is_empty())
+}
+
+/// A server that is gone without a word is noticed before a lease runs out, unless the address says otherwise.
+fn be_impatient(config: &mut tokio_postgres::Config) {
+    let unset = tokio_postgres::Config::new();
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(5));
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(Duration::from_secs(15));
+    }
+    if config.get_keepalives_idle() == unset.get_keepalives_idle() {
+        config.keepalives_idle(Duration::from_secs(5));
+        config.keepalives_interval(Duration::from_secs(5));
+        config.keepalives_retries(2);
+    }
+}
+
+async fn set_up<S>(
+    client: tokio_postgres::Client,
+    connection: tokio_postgres::Connection<tokio_postgres::Socket, S>,
+    pooled: bool,
+) -> ConnectionResult<AsyncPgConnection>
+where
+    S: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
+{
+    if !pooled {
+        return AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+    }
+    // What the library sets up by prepared statements is kept within one transaction, and taken back with it:
+    // nothing here depends on a time zone, and the encoding was agreed on when connecting. How the connection
+    // ends is told by the first query that fails.
+    tokio::spawn(async move { drop(connection.await) });
+    let failed = |error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string());
+    client.batch_execute("BEGIN").await.map_err(failed)?;
+    client.batch_execute(FORGET).await.map_err(failed)?;
+    let mut connection = AsyncPgConnection::try_from(client).await?;
+    let rolled_back = diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, "ROLLBACK").await;
+    rolled_back.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    diesel_async::AsyncConnection::set_prepared_statement_cache_size(&mut connection, CacheSize::Disabled);
+    Ok(connection)
 }
 
 fn tls_config() -> rustls::ClientConfig {
@@ -85,7 +157,7 @@ fn tls_config() -> rustls::ClientConfig {
 
 impl SimpleConnection for PgConn {
     fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
-        self.0.batch_execute(query)
+        self.inner.batch_execute(query)
     }
 }
 
@@ -100,25 +172,25 @@ impl Connection for PgConn {
     }
 
     fn execute_returning_count<T: QueryFragment<Pg> + QueryId>(&mut self, query: &T) -> QueryResult<usize> {
-        self.0.execute_returning_count(query)
+        self.inner.execute_returning_count(query)
     }
 
     fn transaction_state(
         &mut self,
     ) -> &mut <PgTransactions as TransactionManager<Self>>::TransactionStateData {
-        self.0.transaction_state()
+        self.inner.transaction_state()
     }
 
     fn instrumentation(&mut self) -> &mut dyn Instrumentation {
-        self.0.instrumentation()
+        self.inner.instrumentation()
     }
 
     fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
-        self.0.set_instrumentation(instrumentation);
+        self.inner.set_instrumentation(instrumentation);
     }
 
     fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
-        self.0.set_prepared_statement_cache_size(size);
+        self.inner.set_prepared_statement_cache_size(size);
     }
 }
 
@@ -131,7 +203,7 @@ impl LoadConnection for PgConn {
         T: Query + QueryFragment<Pg> + QueryId + 'query,
         Pg: QueryMetadata<T::SqlType>,
     {
-        self.0.load(source)
+        self.inner.load(source)
     }
 }
 
@@ -139,29 +211,38 @@ impl TransactionManager<PgConn> for PgTransactions {
     type TransactionStateData = <InnerManager as TransactionManager<Inner>>::TransactionStateData;
 
     fn begin_transaction(connection: &mut PgConn) -> QueryResult<()> {
-        InnerManager::begin_transaction(&mut connection.0)
+        InnerManager::begin_transaction(&mut connection.inner)?;
+        let status = InnerManager::transaction_manager_status_mut(&mut connection.inner);
+        let depth = status.transaction_depth().ok().flatten().map_or(0, NonZeroU32::get);
+        if connection.pooled && depth == 1 {
+            connection.inner.batch_execute(FORGET).inspect_err(|_| {
+                // It fails with its connection, and then so does this.
+                let _ = InnerManager::rollback_transaction(&mut connection.inner);
+            })?;
+        }
+        Ok(())
     }
 
     fn rollback_transaction(connection: &mut PgConn) -> QueryResult<()> {
-        InnerManager::rollback_transaction(&mut connection.0)
+        InnerManager::rollback_transaction(&mut connection.inner)
     }
 
     fn commit_transaction(connection: &mut PgConn) -> QueryResult<()> {
-        InnerManager::commit_transaction(&mut connection.0)
+        InnerManager::commit_transaction(&mut connection.inner)
     }
 
     fn transaction_manager_status_mut(connection: &mut PgConn) -> &mut TransactionManagerStatus {
-        InnerManager::transaction_manager_status_mut(&mut connection.0)
+        InnerManager::transaction_manager_status_mut(&mut connection.inner)
     }
 
     fn is_broken_transaction_manager(connection: &mut PgConn) -> bool {
-        InnerManager::is_broken_transaction_manager(&mut connection.0)
+        InnerManager::is_broken_transaction_manager(&mut connection.inner)
     }
 }
 
 impl diesel::r2d2::R2D2Connection for PgConn {
     fn ping(&mut self) -> QueryResult<()> {
-        self.0.batch_execute("SELECT 1")
+        self.inner.batch_execute("SELECT 1")
     }
 
     fn is_broken(&mut self) -> bool {
@@ -171,7 +252,7 @@ impl diesel::r2d2::R2D2Connection for PgConn {
 
 impl diesel::migration::MigrationConnection for PgConn {
     fn setup(&mut self) -> QueryResult<usize> {
-        self.0.setup()
+        self.inner.setup()
     }
 }
 
@@ -199,5 +280,22 @@ impl MultiConnectionHelper for PgConn {
 
     fn from_any(lookup: &mut dyn Any) -> Option<&mut <Pg as TypeMetadata>::MetadataLookup> {
         lookup.downcast_mut::<NoLookup>().map(|lookup| lookup as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pooler_is_named_in_an_address_beside_other_parameters_and_taken_out_of_it() {
+        for (url, rest, pooled) in [
+            ("postgres://u@h/x", "postgres://u@h/x", false),
+            ("postgres://u@h/x?pooler=transaction", "postgres://u@h/x", true),
+            ("postgres://u@h/x?sslmode=disable&pooler=transaction", "postgres://u@h/x?sslmode=disable", true),
+            ("postgres://u@h/x?pooler=session", "postgres://u@h/x?pooler=session", false),
+        ] {
+            assert_eq!(without_pooler(url), (rest.to_owned(), pooled));
+        }
     }
 }

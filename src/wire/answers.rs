@@ -262,8 +262,14 @@ pub struct DeliveryView {
     pub state: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// How many answers to its bytes were lost, so that it may have arrived more than once.
+    #[serde(default)]
+    pub uncertain: u32,
     /// The relay's last answer, or the reason.
     pub reply: String,
+    /// When it is tried next, if it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<DateTime<Utc>>,
     /// When the relay took it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<DateTime<Utc>>,

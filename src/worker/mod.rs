@@ -5,37 +5,29 @@
 //! due, and once a second on top, so a lost wake-up costs a second and nothing else. What is due is kept
 //! in one place, the embargo's row; nothing here computes a lift.
 
+mod outbox;
+mod supervision;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
-use crate::app::deliveries::{Claimed, Fate, Outgoing};
+use crate::app::pulse::Loop;
 use crate::app::{App, Refusal};
-use crate::outbound::Outcome;
-use crate::outbound::pool::{Item, LastLook, RelayPool};
+use crate::outbound::pool::RelayPool;
+use outbox::Outbox;
 
 /// How long the worker sleeps at most on the system's clock.
 const LONGEST_SLEEP: Duration = Duration::seconds(1);
-/// How many messages leave between two looks and two records.
-const HANDFUL: usize = 16;
 /// How long it rests after a failure.
 const REST: Duration = Duration::seconds(5);
 
 /// A worker of one replica.
 pub struct Worker {
     app: App,
-    relay: Arc<RelayPool>,
-    name: String,
-}
-
-/// What a loop is for.
-#[derive(Clone, Copy, Debug)]
-enum Task {
-    /// Lifts, announcements, and what is to be told.
-    Decide,
-    /// Handing messages to the relay.
-    Deliver,
+    /// Kept outside of the loop that works on it, so that nothing in it is lost when the loop breaks off.
+    outbox: Mutex<Outbox>,
 }
 
 /// What one look did.
@@ -57,10 +49,11 @@ impl Done {
 
 impl Worker {
     /// A worker over these parts.
-    pub fn new(app: App, relay: Arc<RelayPool>) -> Self {
+    pub fn new(app: App, relay: &Arc<RelayPool>) -> Self {
         let id: [u8; 26] = app.entropy.bytes();
         let name = crate::domain::id::DeliveryId::from_random(id).to_string();
-        Self { app, relay, name }
+        let outbox = Mutex::new(Outbox::new(app.clone(), relay, name));
+        Self { app, outbox }
     }
 
     /// One look at everything: lifts first, then what is to be told, then what is to be sent.
@@ -86,48 +79,41 @@ impl Worker {
         }
     }
 
-    /// Works until `stop` turns true; what was begun is finished first. Lifts and announcements have a loop
-    /// of their own: a slow relay delays no lift.
+    /// Works until `stop` turns true; what was begun is finished first, and what was claimed and not begun is given
+    /// back. Lifts and announcements have a loop of their own: a slow relay delays no lift. A loop that panics
+    /// is started again, with everything it held.
     pub async fn run(&self, stop: watch::Receiver<bool>) {
-        tokio::join!(self.repeat(stop.clone(), Task::Decide), self.repeat(stop, Task::Deliver));
+        tokio::join!(
+            self.keep_alive(Loop::Decide, || self.keep_deciding(stop.clone())),
+            self.keep_alive(Loop::Deliver, || self.keep_delivering(stop.clone())),
+        );
     }
 
-    /// Does one of the two tasks once; says whether there was anything to do.
-    async fn once(&self, task: Task) -> Result<bool, Refusal> {
-        if let Some(reason) = self.app.store.vault().locked_reason() {
-            // Nothing can be opened: one refusal instead of one for everything that is due.
-            return Err(Refusal::Locked(reason.to_owned()));
+    /// Lifts and announces once; says whether there was anything to do.
+    async fn decide(&self) -> Result<bool, Refusal> {
+        if let Some(refusal) = self.shut() {
+            return Err(refusal);
         }
-        match task {
-            Task::Deliver => Ok(self.deliver().await? > 0),
-            Task::Decide => {
-                let lifted = !self.app.lift_due().await?.is_empty();
-                let changed = self.app.reconcile_notices().await? || lifted;
-                self.app.keep_record().await;
-                if changed {
-                    self.app.wake();
-                }
-                Ok(changed)
-            }
+        let lifted = !self.app.lift_due().await?.is_empty();
+        let changed = self.app.reconcile_notices().await? || lifted;
+        self.app.keep_record().await;
+        if changed {
+            self.app.wake();
         }
+        Ok(changed)
     }
 
-    /// Does something until nothing is left to do, and again when something changed or became due.
-    async fn repeat(&self, mut stop: watch::Receiver<bool>, task: Task) {
+    /// Decides until nothing is left to do, and again when something changed or became due.
+    async fn keep_deciding(&self, mut stop: watch::Receiver<bool>) {
         let mut wakes = self.app.wakes();
         let mut trouble = Trouble::default();
         while !*stop.borrow() {
             wakes.borrow_and_update();
             let looked_at = self.app.clock.now();
-            let once = self.once(task).await;
-            let failure = once.as_ref().err().map(ToString::to_string);
-            if trouble.is_news(failure.as_deref()) {
-                match &failure {
-                    Some(what) => tracing::error!("the worker rests after a failure: {what}"),
-                    None => tracing::info!("the worker works again"),
-                }
-            }
-            let pause_until = match once {
+            let decided = self.decide().await;
+            trouble.tell(decided.as_ref().err());
+            self.app.pulse.beat(Loop::Decide);
+            let pause_until = match decided {
                 Ok(true) => continue,
                 Ok(false) => self.next_look(looked_at).await,
                 Err(_) => self.app.clock.now() + REST,
@@ -137,6 +123,15 @@ impl Worker {
                 () = self.app.clock.wait_until(pause_until) => {}
                 changed = stop.wait_for(|stop| *stop) => if changed.is_err() { return },
             }
+        }
+    }
+
+    /// Starts a loop, and starts it again after a rest when it panics.
+    async fn keep_alive<F: Future<Output = ()>>(&self, which: Loop, start: impl Fn() -> F) {
+        while supervision::survives(start()).await.is_none() {
+            self.app.pulse.skip(which);
+            tracing::error!("a loop of the worker broke off, and starts again in {} s", REST.num_seconds());
+            tokio::time::sleep(REST.to_std().unwrap_or_default()).await;
         }
     }
 
@@ -152,46 +147,63 @@ impl Worker {
         soonest.map_or(now + LONGEST_SLEEP, |due| due.clamp(now, now + LONGEST_SLEEP))
     }
 
-    /// Asks again about each mail when the relay is ready to read it.
-    fn last_look(&self) -> LastLook<Claimed> {
-        let app = self.app.clone();
-        Arc::new(move |claimed| {
-            let app = app.clone();
-            // What cannot be asked about does not leave.
-            Box::pin(async move { app.may_send(claimed).await.unwrap_or(false) })
-        })
-    }
-
-    /// Claims one batch and hands it to the relay; returns how many messages were tried.
+    /// Hands what is due to the relay until nothing is left; returns how many messages were tried.
     async fn deliver(&self) -> Result<usize, Refusal> {
-        let claimed = self.app.claim(&self.name).await?;
-        if claimed.is_empty() {
-            return Ok(0);
-        }
+        let mut outbox = self.outbox.lock().await;
         let mut tried = 0;
-        let mut waiting = claimed.into_iter();
         loop {
-            let mut fates = Vec::new();
-            let mut items = Vec::new();
-            // A look is taken right before a handful leaves, so that few connections are spent on mails that are
-            // withheld, and what became of it is recorded right after: little is sent again after a crash.
-            for Outgoing { claimed, from, to, parts } in waiting.by_ref().take(HANDFUL) {
-                if self.app.may_send(&claimed).await? {
-                    items.push(Item { id: claimed, from, to, parts });
-                } else {
-                    fates.push((claimed, Fate::Stopped));
-                }
-            }
-            if items.is_empty() && fates.is_empty() {
+            tried += outbox.step().await?;
+            if outbox.is_empty() {
                 return Ok(tried);
             }
-            tried += items.len() + fates.len();
-            let mut outcomes = self.relay.send_batch_if(items, self.last_look());
-            while let Some((claimed, outcome)) = outcomes.recv().await {
-                fates.push((claimed, fate(outcome)));
+            let renewal = self.renewal(&outbox);
+            tokio::select! {
+                () = outbox.outcomes() => {}
+                () = self.app.clock.wait_until(renewal) => {}
             }
-            self.app.record(fates).await?;
         }
+    }
+
+    /// Delivers until told to stop, and then until what is in flight is recorded.
+    async fn keep_delivering(&self, mut stop: watch::Receiver<bool>) {
+        let mut outbox = self.outbox.lock().await;
+        outbox.obey(stop.clone());
+        let mut wakes = self.app.wakes();
+        let mut trouble = Trouble::default();
+        loop {
+            wakes.borrow_and_update();
+            let looked_at = self.app.clock.now();
+            let stepped = match self.shut() {
+                None => outbox.step().await,
+                Some(refusal) => Err(refusal),
+            };
+            trouble.tell(stepped.as_ref().err());
+            self.app.pulse.beat(Loop::Deliver);
+            let pause_until = match stepped {
+                Ok(_) if *stop.borrow() && outbox.is_empty() => return,
+                Ok(1..) => continue,
+                Ok(0) => self.next_look(looked_at).await.min(self.renewal(&outbox)),
+                Err(_) => self.app.clock.now() + REST,
+            };
+            let rests = stepped.is_err();
+            let stopping = *stop.borrow();
+            tokio::select! {
+                () = outbox.outcomes(), if !rests => {}
+                changed = wakes.changed() => if changed.is_err() { return },
+                () = self.app.clock.wait_until(pause_until) => {}
+                changed = stop.wait_for(|stop| *stop), if !stopping => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// When leases must be renewed; far away if nothing is held.
+    fn renewal(&self, outbox: &Outbox) -> DateTime<Utc> {
+        self.app.clock.now() + outbox.renewal().unwrap_or(Duration::days(3_650))
+    }
+
+    /// The refusal of everything while the vault is shut: one instead of one for everything that is due.
+    fn shut(&self) -> Option<Refusal> {
+        self.app.store.vault().locked_reason().map(|reason| Refusal::Locked(reason.to_owned()))
     }
 }
 
@@ -200,24 +212,22 @@ impl Worker {
 struct Trouble(Option<String>);
 
 impl Trouble {
+    /// Logs the failure of one more look, or its end, once.
+    fn tell(&mut self, failure: Option<&Refusal>) {
+        let failure = failure.map(ToString::to_string);
+        if self.is_news(failure.as_deref()) {
+            match failure {
+                Some(what) => tracing::error!("the worker rests after a failure: {what}"),
+                None => tracing::info!("the worker works again"),
+            }
+        }
+    }
+
     /// Takes the failure of one more look, if it failed; says whether that was not so before.
     fn is_news(&mut self, failure: Option<&str>) -> bool {
         let is_news = self.0.as_deref() != failure;
         self.0 = failure.map(str::to_owned);
         is_news
-    }
-}
-
-fn fate(outcome: Outcome) -> Fate {
-    let too_large = outcome.is_about_size();
-    match outcome {
-        Outcome::Accepted { reply } => Fate::Accepted(reply),
-        Outcome::Refused { reply, .. } if too_large => Fate::TooLarge(reply),
-        Outcome::Refused { reply, permanent: true, .. } => Fate::Refused(reply),
-        Outcome::Refused { reply, permanent: false, .. } => Fate::Deferred(reply),
-        Outcome::NotSent { reason } => Fate::NotSent(reason),
-        Outcome::Withheld => Fate::Stopped,
-        Outcome::Uncertain { reason } => Fate::Uncertain(reason),
     }
 }
 

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::task::Poll;
 
 use embargod::app::Refusal;
-use embargod::app::deliveries::Fate;
 use embargod::domain::hold::HoldKind;
 use embargod::domain::id::HoldId;
 use embargod::domain::notice::DeliveryState;
@@ -215,7 +214,7 @@ async fn a_hold_that_comes_in_the_middle_of_a_claim_or_after_it_keeps_the_messag
     for (step, day) in DAYS.iter().enumerate() {
         let id = mara.prepares(&format!("{day} 14:00")).await;
         mara.does(&Change::send(&id, None, true)).await.accepted();
-        let mut claim = Box::pin(server.app().claim("test"));
+        let mut claim = Box::pin(server.app().claim("test", 64, true));
         let done = advances(&mut claim, step).await;
         holds(&server).await;
         let leased = |copies: Vec<embargod::store::Delivery>| {
@@ -228,8 +227,11 @@ async fn a_hold_that_comes_in_the_middle_of_a_claim_or_after_it_keeps_the_messag
         };
         assert_eq!(leased(server.deliveries(&id).await), then, "step {step}");
         for outgoing in claimed.unwrap() {
-            assert!(!server.app().may_send(&outgoing.claimed).await.unwrap(), "the last look saw no hold");
-            server.app().record(vec![(outgoing.claimed, Fate::Stopped)]).await.unwrap();
+            assert!(
+                !server.app().may_send(&outgoing.held.claimed).await.unwrap(),
+                "the last look saw no hold"
+            );
+            server.app().record(vec![(outgoing.held.claimed.clone(), None)]).await.unwrap();
         }
         claims.push(then);
         assert!(server.sink.messages().len() == step, "nothing left");

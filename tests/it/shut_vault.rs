@@ -73,7 +73,7 @@ async fn without_the_right_key_what_is_public_is_served_and_nothing_else() {
             matches!(refused, Refusal::Locked(_) | Refusal::Store(_) | Refusal::Unavailable(_)),
             "{refused}"
         );
-        assert!(server.app().claim("worker").await.unwrap().is_empty());
+        assert!(server.app().claim("worker", 64, true).await.unwrap().is_empty());
         let stage = server.database(move |tx| Ok(tx.embargoes()?[0].stage.name())).await;
         assert_eq!(stage, StageName::Scheduled, "what cannot be told is not called announced");
     }

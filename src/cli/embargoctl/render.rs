@@ -214,7 +214,7 @@ pub(super) fn deliveries(deliveries: &DeliveriesView, now: DateTime<Utc>, paint:
             state => plain(state),
         };
         let at = copy.accepted_at.map(|at| short(at, now)).unwrap_or_default();
-        let tries = if copy.attempts > 1 { format!("{} attempts", copy.attempts) } else { String::new() };
+        let tries = tries(copy, now);
         let kind = plain(format!("{}{revision}", copy.kind));
         vec![
             kind,
@@ -231,6 +231,21 @@ pub(super) fn deliveries(deliveries: &DeliveriesView, now: DateTime<Utc>, paint:
         text.push('\n');
     }
     if text.is_empty() && copies.is_empty() { "nobody was told yet\n".to_owned() } else { text + &copies }
+}
+
+/// How often a copy was tried, how often its answer was lost, and when it is tried next.
+fn tries(copy: &crate::wire::DeliveryView, now: DateTime<Utc>) -> String {
+    let mut words = Vec::new();
+    if copy.attempts > 1 {
+        words.push(format!("{} attempts", copy.attempts));
+    }
+    if copy.uncertain > 0 {
+        words.push(format!("{} without an answer", copy.uncertain));
+    }
+    if let Some(next) = copy.next_attempt_at.filter(|_| copy.attempts > 0) {
+        words.push(format!("next {}", short(next, now)));
+    }
+    words.join(", ")
 }
 
 /// The audit log, the newest first.
@@ -291,6 +306,22 @@ mod tests {
             Fedora  told 15:02  receipt 16:00 (revision 1)\n  \
             Gentoo  not told    BLOCKED                     certificate expired\n";
         assert_eq!(case(&announced(), Some(&deliveries), now(), Paint(false)), expected);
+    }
+
+    #[test]
+    fn a_copy_whose_answer_was_lost_shows_how_often_and_when_it_goes_again() {
+        let view: DeliveriesView = serde_json::from_value(serde_json::json!({
+            "packagers": [],
+            "deliveries": [{
+                "kind": "announcement", "revision": 1, "recipient": "debian", "address": "s@debian.example",
+                "state": "uncertain", "attempts": 2, "uncertain": 1, "reply": "no answer",
+                "next_attempt_at": "2026-11-16T17:04:00Z",
+            }],
+        }))
+        .unwrap();
+        let expected = "  announcement 1  debian  s@debian.example  UNCERTAIN    \
+            2 attempts, 1 without an answer, next 17:04  no answer\n";
+        assert_eq!(deliveries(&view, now(), Paint(false)), expected);
     }
 
     #[test]

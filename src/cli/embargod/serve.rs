@@ -60,6 +60,7 @@ pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCod
     // Whoever cannot have the address should not touch the database.
     let listener = listen(&console.config)?;
     let prepared = prepare(global, console, threads)?;
+    log::say_where_and_not_what_panics();
     runtime(threads)?.block_on(serve(prepared, listener))
 }
 

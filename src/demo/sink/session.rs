@@ -49,8 +49,11 @@ impl Session {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 self.reset();
+                let offer = |stage, words: &'static str| if self.state.expects(stage) { words } else { "" };
                 let hello = format!(
-                    "250-sink.example\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 SIZE {}",
+                    "250-sink.example\r\n250-8BITMIME\r\n{}{}250-PIPELINING\r\n250 SIZE {}",
+                    offer(Stage::StartTls, "250-STARTTLS\r\n"),
+                    offer(Stage::Auth, "250-AUTH PLAIN\r\n"),
                     self.state.size_limit
                 );
                 self.answer(Stage::Ehlo, &hello).await
@@ -59,6 +62,8 @@ impl Session {
                 self.reset();
                 self.answer(Stage::Ehlo, "250 sink.example").await
             }
+            "STARTTLS" => self.answer(Stage::StartTls, "502 5.5.1 not here").await,
+            "AUTH" => self.answer(Stage::Auth, "235 2.7.0 welcome").await,
             "MAIL" => self.mail(rest).await,
             "RCPT" => self.recipient(rest).await,
             "DATA" if rest.is_empty() => self.data().await,
@@ -87,7 +92,7 @@ impl Session {
         if size.is_some_and(|size| size > self.state.size_limit) {
             return self.say("552 5.3.4 too big").await;
         }
-        if let Some(fault) = self.planned(Stage::Mail, &[]).await {
+        if let Some(fault) = self.fault(Stage::Mail, &[]).await {
             return self.fail(fault).await;
         }
         self.from = Some(from);
@@ -101,7 +106,7 @@ impl Session {
         if self.from.is_none() {
             return self.say("503 5.5.1 MAIL first").await;
         }
-        if let Some(fault) = self.planned(Stage::Rcpt, std::slice::from_ref(&to)).await {
+        if let Some(fault) = self.fault(Stage::Rcpt, std::slice::from_ref(&to)).await {
             return self.fail(fault).await;
         }
         self.to.push(to);
@@ -112,7 +117,7 @@ impl Session {
         if self.to.is_empty() {
             return self.say("554 5.5.1 no valid recipients").await;
         }
-        if let Some(fault) = self.planned(Stage::Data, &self.to).await {
+        if let Some(fault) = self.fault(Stage::Data, &self.to).await {
             return self.fail(fault).await;
         }
         self.say("354 go on").await?;
@@ -122,7 +127,7 @@ impl Session {
         if message.bytes.len() as u64 > self.state.size_limit {
             return self.say("552 5.3.4 too big").await;
         }
-        match self.state.fault(Stage::Dot, &message.to) {
+        match self.fault(Stage::Dot, &message.to).await {
             Some((Fault::LoseAnswerAfterDot, _)) => {
                 self.state.keep(message);
                 Ok(false)
@@ -159,23 +164,24 @@ impl Session {
 
     /// Gives `reply`, or does what was planned for this stage.
     async fn answer(&mut self, stage: Stage, reply: &str) -> Step {
-        match self.planned(stage, &[]).await {
+        match self.fault(stage, &[]).await {
             Some(fault) => self.fail(fault).await,
             None => self.say(reply).await,
         }
     }
 
-    /// What is to go wrong at this stage; a pause is over when this returns.
-    async fn planned(&self, stage: Stage, to: &[String]) -> Option<(Fault, watch::Receiver<u64>)> {
-        let (fault, healed) = self.state.fault(stage, to)?;
-        if matches!(fault, Fault::PauseAt(_)) {
-            self.wait(healed).await;
-            return None;
+    /// What is to go wrong now. A pause is over when this returns.
+    async fn fault(&self, stage: Stage, to: &[String]) -> Option<(Fault, watch::Receiver<u64>)> {
+        match self.state.fault(stage, to)? {
+            (Fault::PauseAt(_), healed) => {
+                self.stall(healed).await;
+                None
+            }
+            fault => Some(fault),
         }
-        Some((fault, healed))
     }
 
-    async fn wait(&self, mut healed: watch::Receiver<u64>) {
+    async fn stall(&self, mut healed: watch::Receiver<u64>) {
         self.state.stalled.send_modify(|stalled| *stalled += 1);
         let _ = healed.changed().await;
         self.state.stalled.send_modify(|stalled| *stalled -= 1);
@@ -183,14 +189,13 @@ impl Session {
 
     async fn fail(&mut self, (fault, healed): (Fault, watch::Receiver<u64>)) -> Step {
         match fault {
-            Fault::StallAt(_) => {
-                self.wait(healed).await;
+            Fault::StallAt(_) | Fault::PauseAt(_) => {
+                self.stall(healed).await;
                 Ok(false)
             }
+            Fault::BabbleAt(_) => self.say("bzzz \u{1}\u{7f} 99 bottles").await,
             Fault::Reply { code, text, .. } => self.say(&format!("{code} {text}")).await,
-            Fault::RefuseConnection | Fault::DropAt(_) | Fault::LoseAnswerAfterDot | Fault::PauseAt(_) => {
-                Ok(false)
-            }
+            Fault::RefuseConnection | Fault::DropAt(_) | Fault::LoseAnswerAfterDot => Ok(false),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use proptest::prelude::*;
 use tokio::net::TcpListener;
@@ -13,7 +14,7 @@ use crate::domain::address::Address;
 use crate::entropy::Entropy;
 use crate::outbound::pool::{Item, RelayPool};
 use crate::outbound::smtp::{Connection, Relay, RelayError};
-use crate::outbound::{Outcome, cleaned};
+use crate::outbound::{Consent, Outcome, cleaned};
 
 const MAIL: &[u8] = b"Subject: [...]\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n";
 
@@ -117,6 +118,8 @@ async fn a_refusal_at_any_stage_says_so_and_leaves_the_connection_fit_for_the_ne
             sink.plan(Fault::reply(stage, code, "5.7.1 not\ttoday\u{1b}[2J"));
             let outcome = send(&mut connection, "a@b.example").await;
             let reply = format!("{code} 5.7.1 not today[2J");
+            // What is said of the sender says nothing of the recipient.
+            let permanent = permanent && stage != Stage::Mail;
             assert_eq!(outcome, Outcome::Refused { code, reply, permanent }, "{stage:?}");
             assert!(!connection.is_broken());
             assert!(accepted(&send(&mut connection, "a@b.example").await), "{stage:?}");
@@ -374,6 +377,59 @@ async fn who_stops_listening_stops_the_batch() {
         (0..10).map(|id| Item { id, from: desk(), to: desk(), parts: vec![Arc::from(MAIL)] }).collect();
     drop(pool.send_batch(items));
     assert!(batch(&pool, 1).await.values().all(accepted));
+    assert_eq!(sink.messages().len(), 1);
+}
+
+/// A consent that says yes so often, and then no; or that breaks off.
+#[derive(Clone)]
+struct Reluctant {
+    left: Arc<AtomicUsize>,
+    holds: bool,
+    panics: bool,
+}
+
+impl Consent for Reluctant {
+    async fn may_leave(&self) -> bool {
+        assert!(!self.panics, "a look that nobody foresaw");
+        self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn still_holds(&self) -> bool {
+        self.holds
+    }
+}
+
+/// What became of one mail with this consent, and of an ordinary one after it.
+async fn reluctantly(yes: usize, holds: bool, panics: bool) -> (Option<Outcome>, Sink) {
+    let sink = Sink::start().await.unwrap();
+    let pool = pool(&RelayConfig { connections: 1, ..sink.relay() });
+    let mut line = pool.line();
+    let id = Reluctant { left: Arc::new(AtomicUsize::new(yes)), holds, panics };
+    line.put([Item { id, from: desk(), to: desk(), parts: vec![Arc::from(MAIL)] }]);
+    let (_, outcome) = line.report().await;
+    assert!(batch(&pool, 1).await.values().all(accepted));
+    (outcome, sink)
+}
+
+#[tokio::test]
+async fn without_consent_no_mail_begins_and_without_it_before_the_first_byte_none_arrives() {
+    let (outcome, sink) = reluctantly(0, true, false).await;
+    assert_eq!((outcome, sink.messages().len()), (None, 1));
+    assert_eq!(lines(&sink.transcript(), "MAIL FROM"), 1, "the other mail's");
+    let (outcome, sink) = reluctantly(1, true, false).await;
+    assert_eq!((outcome, sink.messages().len()), (None, 1));
+    assert_eq!(lines(&sink.transcript(), "MAIL FROM"), 2);
+    let (outcome, sink) = reluctantly(2, false, false).await;
+    assert_eq!((outcome, sink.messages().len()), (None, 1), "it was broken off before its final dot");
+    let (outcome, sink) = reluctantly(2, true, false).await;
+    assert!(outcome.as_ref().is_some_and(accepted), "{outcome:?}");
+    assert_eq!(sink.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_inside_the_server_calls_its_mail_uncertain_and_another_takes_over() {
+    let (outcome, sink) = reluctantly(2, true, true).await;
+    assert!(matches!(outcome, Some(Outcome::Uncertain { .. })), "{outcome:?}");
     assert_eq!(sink.messages().len(), 1);
 }
 

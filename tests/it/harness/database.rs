@@ -92,11 +92,21 @@ async fn execute(url: &str, statement: &str) {
 }
 
 async fn connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+    let direct = directly(url);
+    let (client, connection) = tokio_postgres::connect(&direct, tokio_postgres::NoTls)
         .await
         .unwrap_or_else(|error| panic!("{VARIABLE} leads to no database: {error}"));
     tokio::spawn(connection);
     client
+}
+
+/// The server's own address, where `EMBARGOD_TEST_POSTGRES_DIRECT` names the one behind a pooler: what the harness
+/// does beside the server does not go through it.
+fn directly(url: &str) -> String {
+    match std::env::var("EMBARGOD_TEST_POSTGRES_DIRECT") {
+        Ok(direct) if !direct.is_empty() => with_name(&direct, name_in(url)),
+        _ => url.to_owned(),
+    }
 }
 
 /// Where in an address the database's name stands.

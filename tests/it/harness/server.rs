@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use embargod::app::roster::{NewPackager, Operator};
 use embargod::app::{App, Refusal, Settings, installation};
@@ -35,11 +36,14 @@ pub struct Founding {
     pub seed: u64,
     /// Where mail goes, if not into the server's own sink.
     pub relay: Option<RelayConfig>,
+    /// What else is changed about the relay.
+    pub tune: fn(&mut RelayConfig),
 }
 
 impl Default for Founding {
     fn default() -> Self {
-        Self { database: Database::of_this_run(), policy: requests_policy(&[]), seed: 7, relay: None }
+        let database = Database::of_this_run();
+        Self { database, policy: requests_policy(&[]), seed: 7, relay: None, tune: |_| {} }
     }
 }
 
@@ -53,7 +57,7 @@ pub fn requests_policy(branches: &[&str]) -> Policy {
 /// A running server.
 pub struct TestServer {
     pub clock: Arc<VirtualClock>,
-    pub sink: Sink,
+    pub sink: Arc<Sink>,
     pub client: Client,
     /// The server's certificate.
     pub certificate: Certificate,
@@ -88,7 +92,7 @@ impl TestServer {
 
     /// A server founded with what a story needs.
     pub async fn found(founding: Founding) -> Self {
-        let Founding { database, policy, seed, relay } = founding;
+        let Founding { database, policy, seed, relay, tune } = founding;
         let folder = tempfile::tempdir().unwrap();
         let (time, clock) = Clock::standing_at(start());
         let entropy = Entropy::seeded(seed);
@@ -100,8 +104,9 @@ impl TestServer {
             let found = move || found_installation(&time, &entropy, location, &kek, policy);
             tokio::task::spawn_blocking(found).await.unwrap()
         };
-        let sink = Sink::start().await.unwrap();
-        let relay = relay.unwrap_or_else(|| sink.relay());
+        let sink = Arc::new(Sink::start().await.unwrap());
+        let mut relay = relay.unwrap_or_else(|| sink.relay());
+        tune(&mut relay);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
         let parts = Parts {
@@ -174,6 +179,12 @@ impl TestServer {
         (self.app, self.life) = serve(self.parts(kek), &self.listener).await;
     }
 
+    /// Stops the server and starts it again on the same database at another address.
+    pub async fn move_to(&mut self, location: Location) {
+        self.location = location;
+        self.restart().await;
+    }
+
     /// From now on the worker looks by itself, as it does for real people.
     pub async fn leave_alone(&mut self) {
         self.stop().await;
@@ -182,7 +193,8 @@ impl TestServer {
         self.life = Life::ByItself(assembled.run(self.listener.try_clone().unwrap()).await.unwrap());
     }
 
-    async fn stop(&mut self) {
+    /// Stops the server as SIGTERM does.
+    pub async fn stop(&mut self) {
         match std::mem::replace(&mut self.life, Life::Stopped) {
             Life::ByHand(_, serving) => serving.stop().await,
             Life::ByItself(running) => running.stop().await,
@@ -210,6 +222,29 @@ impl TestServer {
     /// One look of the worker.
     pub async fn look(&self) -> Done {
         self.worker().look().await.unwrap()
+    }
+
+    /// One look of the worker, which may fail.
+    pub async fn tries_to_look(&self) -> Result<Done, Refusal> {
+        self.worker().look().await
+    }
+
+    /// Runs a statement on the database, past the server: as SQLite has it, and as PostgreSQL has it.
+    pub async fn meddle(&self, sqlite: &str, postgres: &str) {
+        let statement = if self.location.kind() == "sqlite" { sqlite } else { postgres };
+        database::tamper(&self.location, statement).await;
+    }
+
+    /// Waits until `what` holds of the database; fails when that does not happen.
+    pub async fn until(&self, name: &str, what: fn(&mut Tx<'_>, DateTime<Utc>) -> Result<bool, Refusal>) {
+        let now = self.time.now();
+        let patience = std::time::Duration::from_mins(1);
+        let wait = async {
+            while !self.database(move |tx| what(tx, now)).await {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(patience, wait).await.is_ok(), "it never came to this: {name}");
     }
 
     /// Waits until this address is public; fails when that does not happen.
