@@ -228,7 +228,9 @@ impl Tx<'_> {
         only: bool,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        // Heads that were made for a certificate count as long as nothing changes.
         diesel::update(certificates::table.find(id.as_str()))
+            .filter(certificates::seipdv1_only.ne(only))
             .set((
                 certificates::seipdv1_only.eq(only),
                 certificates::version.eq(certificates::version + 1),
