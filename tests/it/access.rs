@@ -57,6 +57,26 @@ const TABLE: [Row; 30] = [
     ("PUT", "/api/v1/embargoes/{id}/credits", [401; 5]),
 ];
 
+/// Nobody else, either: what each of [`NOBODIES`] shows counts for nothing, so each gets what nobody gets.
+const NOBODIES: [&str; 5] = [
+    "packager who was removed",
+    "maintainer who was removed",
+    "page session",
+    "ended token",
+    "made-up token",
+];
+
+/// The scope that each operation for packagers asks of a token.
+const SCOPES: [(&str, &str, &str); 7] = [
+    ("GET", "/api/v1/embargoes", "schedule:read"),
+    ("GET", "/api/v1/embargoes/{id}", "schedule:read"),
+    ("GET", "/api/v1/embargoes/{id}/revisions/{number}/notice", "notice:read"),
+    ("GET", "/api/v1/embargoes/{id}/revisions/{number}/fixes/{fix}", "patch:read"),
+    ("PUT", "/api/v1/embargoes/{id}/receipt", "ack:write"),
+    ("PUT", "/api/v1/embargoes/{id}/impact", "ack:write"),
+    ("PUT", "/api/v1/embargoes/{id}/progress", "ack:write"),
+];
+
 /// Bodies that would be right if a token were enough.
 fn body(path: &str) -> Option<serde_json::Value> {
     let code = "222-333";
@@ -128,6 +148,7 @@ struct Scene {
     server: TestServer,
     /// One of each caller.
     tokens: [Option<String>; 5],
+    debian: crate::harness::Packager,
     outsider: Maintainer,
     id: String,
     fix: String,
@@ -168,7 +189,7 @@ async fn scene() -> Scene {
         Some(outsider.token().await),
     ];
     let fix = case.neutral.fixes[0].id.clone();
-    Scene { server, tokens, outsider, id, fix, scanner: Scanner::new(vec![canary]) }
+    Scene { server, tokens, debian, outsider, id, fix, scanner: Scanner::new(vec![canary]) }
 }
 
 #[tokio::test]
@@ -189,13 +210,7 @@ async fn a_stolen_token_opens_nothing_and_changes_nothing() {
         TABLE.into_iter().partition(|(method, ..)| *method == "DELETE");
     whole_case(&server, &tokens, &id, &scanner).await;
     for (method, template, statuses) in others.into_iter().chain(last) {
-        let path = |id: &str| {
-            template
-                .replace("{id}", id)
-                .replace("{number}", "1")
-                .replace("{fix}", &fix)
-                .replace("{file}", "main.mbox")
-        };
+        let path = |id: &str| address(template, id, &fix);
         for ((caller, token), status) in CALLERS.iter().zip(&tokens).zip(statuses) {
             let place = format!("{method} {template} by {caller}");
             let response = call(&server.client, token.as_deref(), method, &path(&id)).await;
@@ -212,6 +227,134 @@ async fn a_stolen_token_opens_nothing_and_changes_nothing() {
         }
     }
     assert_eq!(state(&server, &id).await, before);
+    server.finish().await;
+}
+
+/// The address of an operation, about this embargo and fix.
+fn address(template: &str, id: &str, fix: &str) -> String {
+    template.replace("{id}", id).replace("{number}", "1").replace("{fix}", fix).replace("{file}", "main.mbox")
+}
+
+#[tokio::test]
+async fn what_was_taken_back_or_is_for_something_else_opens_no_more_than_nothing_does() {
+    let Scene { server, tokens, id, fix, scanner, .. } = scene().await;
+    let (gone, left) = (server.packager("gone").await, server.another_maintainer("left").await);
+    let ended = gone.token().await;
+    let bearer = format!("Bearer {ended}");
+    server.client.call("DELETE", "/api/v1/tokens", &[("authorization", &bearer)], None).await;
+    let cookie = crate::pages::signs_in(&server, &server.maintainer().person).await;
+    let session = cookie.split_once('=').unwrap().1.to_owned();
+    let mut made_up = tokens[2].clone().unwrap();
+    made_up.replace_range(10..14, "0000");
+    let shown = [gone.token().await, left.token().await, session, ended, made_up];
+    server
+        .as_operator(|operator| {
+            operator.remove_packager("gone", None).unwrap();
+            operator.remove_maintainer("left@requests.example", "requests", false).unwrap();
+        })
+        .await;
+    let before = state(&server, &id).await;
+    for (method, template, statuses) in TABLE {
+        for (who, token) in NOBODIES.iter().zip(&shown) {
+            let place = format!("{method} {template} with the token of a {who}");
+            let response = call(&server.client, Some(token), method, &address(template, &id, &fix)).await;
+            assert_eq!(response.status, statuses[0], "{place}: {}", response.text());
+            assert_eq!(scanner.scan_bytes(&place, &response.everything()), []);
+            let absent =
+                call(&server.client, Some(token), method, &address(template, "0000-0000", &fix)).await;
+            assert_eq!(response.without_date(), absent.without_date(), "{place}");
+        }
+    }
+    assert_eq!(state(&server, &id).await, before);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_for_one_thing_does_that_and_nothing_else() {
+    let Scene { server, debian, id, fix, .. } = scene().await;
+    // Every operation that is more than nothing to a packager stands in the table of scopes, or ends the token.
+    let more = TABLE.iter().filter(|(method, _, [nobody, _, packager, ..])| {
+        *nobody == 401 && ![401, 404].contains(packager) && *method != "DELETE"
+    });
+    let more: BTreeSet<_> = more.map(|(method, path, _)| (*method, *path)).collect();
+    assert_eq!(more, SCOPES.iter().map(|(method, path, _)| (*method, *path)).collect());
+    for scope in ["schedule:read", "notice:read", "patch:read", "ack:write"] {
+        let token = debian.token_for(scope).await;
+        for (method, template, statuses) in TABLE.into_iter().filter(|(method, ..)| *method != "DELETE") {
+            let asked = SCOPES.iter().find(|(known, path, _)| (*known, *path) == (method, template));
+            let narrow = asked.is_some_and(|(.., needed)| *needed != scope);
+            let expected = if narrow { 403 } else { statuses[2] };
+            let response = call(&server.client, Some(&token), method, &address(template, &id, &fix)).await;
+            assert_eq!(response.status, expected, "{method} {template} with {scope}: {}", response.text());
+            if narrow {
+                let absent = address(template, "0000-0000", &fix);
+                let absent = call(&server.client, Some(&token), method, &absent).await;
+                assert_eq!(response.without_date(), absent.without_date(), "{method} {template}");
+            }
+        }
+    }
+    server.finish().await;
+}
+
+/// Everything that anybody may ask for, and some of what nobody will find.
+async fn crawl(server: &TestServer, id: &str) -> Vec<(String, Response)> {
+    let mut paths: BTreeSet<String> = operations(&server.client)
+        .await
+        .into_iter()
+        .filter(|(method, _)| method == "GET")
+        .map(|(_, path)| address(&path, id, "0000-0000"))
+        .collect();
+    let more = [
+        "/login",
+        "/board",
+        "/style.css",
+        "/robots.txt",
+        "/sitemap.xml",
+        "/favicon.ico",
+        "/.well-known/security.txt",
+        "/feed.json",
+        "/metrics",
+        "/report",
+        "/advisories",
+        "/advisories/EMB-2026-1",
+        "/advisories/EMB-2026-1.json",
+        "/advisories/EMB-2026-1/main.mbox",
+        "/advisories/EMB-2026-2",
+        "/osv/EMB-2026-1.json",
+    ];
+    paths.extend(more.map(str::to_owned));
+    paths.insert(format!("/board/{id}"));
+    paths.insert(format!("/advisories/{id}"));
+    let mut seen = Vec::new();
+    for path in paths {
+        let response = server.client.get(&path).await.without_date();
+        // The id itself is not what is compared.
+        seen.push((path.replace(id, "ID"), response));
+    }
+    seen
+}
+
+#[tokio::test]
+async fn nothing_that_anybody_can_read_tells_whether_there_is_an_embargo_at_any_stage_of_it() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let mara = server.maintainer();
+    let nothing = crawl(&server, "abcd-efgh").await;
+    assert!(nothing.len() > 30 && nothing.iter().any(|(path, seen)| path == "/" && seen.status == 200));
+    let id = mara.opens(&ordinary_text()).await;
+    assert_eq!(crawl(&server, &id).await, nothing, "a draft");
+    mara.puts_fix(&id, "main", &crate::harness::Series::default().mbox()).await;
+    mara.does(&Change::schedule(&id, "2026-06-10 14:00", None)).await.accepted();
+    assert_eq!(crawl(&server, &id).await, nothing, "a date");
+    mara.does(&Change::send(&id, None, true)).await.accepted();
+    server.run_worker_until_idle().await;
+    assert_eq!(crawl(&server, &id).await, nothing, "announced");
+    mara.does(&Change::schedule(&id, "2026-06-11 14:00", Some("later"))).await.accepted();
+    server.run_worker_until_idle().await;
+    assert_eq!(crawl(&server, &id).await, nothing, "another date");
+    mara.does(&Change::cancel(&id, "It was none.")).await.accepted();
+    server.run_worker_until_idle().await;
+    assert_eq!(crawl(&server, &id).await, nothing, "cancelled");
     server.finish().await;
 }
 

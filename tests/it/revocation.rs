@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use embargod::app::Refusal;
+use embargod::app::deliveries::Fate;
 use embargod::cli::assembly::Assembled;
 use embargod::demo::sink::{Fault, Stage};
 use embargod::domain::id::EmbargoId;
@@ -12,6 +13,7 @@ use embargod::wire;
 use crate::harness::{Change, Packager, TestServer, ordinary_text, person, requests_policy};
 
 const MARA: &str = "mara@requests.example";
+const OMAR: &str = "omar@requests.example";
 const LATER: Fault = Fault::Reply { stage: Stage::Rcpt, code: 451, text: String::new() };
 
 /// The states of the copies with content, by packager's address order of creation.
@@ -94,6 +96,9 @@ async fn a_removed_contact_is_shut_out_at_once_on_every_replica_and_can_be_enrol
         .await;
     assert_eq!(answers(&server, &token, &first).await, [401; 3]);
     assert!(refuses(&second_replica, &token, &first).await);
+    let now = server.time.now();
+    let live = server.database(move |tx| Ok(tx.live_tokens(now)?)).await;
+    assert!(live.is_empty(), "the operator's list shows none that counts: {live:?}");
     assert_eq!(tries_to_log_in(&server, &debian).await, 401);
     let mut waiting = states(&server, &second).await;
     waiting.sort_by_key(|state| state.as_str());
@@ -235,30 +240,31 @@ async fn who_still_decides_for_another_project_learns_nothing_by_repeating_an_ol
     let omar = server.another_maintainer("omar").await;
     let id = mara.opens(&ordinary_text()).await;
     let earlier = omar.does(&Change::text(&id, &ordinary_text())).await;
-    // An alarm for him waits while the relay is busy.
-    server.sink.plan_for("omar@requests.example", LATER);
-    server.clock.advance_to(crate::harness::utc("2026-06-02T09:00:00Z"));
     server
         .as_operator(|operator| {
             operator.add_project("other", "Other", requests_policy(&[])).unwrap();
-            let omar = person("omar", "omar@requests.example").certificate().to_armored();
+            let omar = person("omar", OMAR).certificate().to_armored();
             operator.add_maintainer("other", omar.as_bytes()).unwrap();
-            // Its alarm goes to Mara and Omar.
-            operator.remove_packager("nobody", None).unwrap_err();
         })
         .await;
+    // An alarm for him is in the hands of a worker when he leaves.
     server.packager("debian").await;
     server.as_operator(|operator| drop(operator.remove_packager("debian", None).unwrap())).await;
-    server.run_worker_until_idle().await;
+    server.app().reconcile_notices().await.unwrap();
+    let held = server.app().claim("a worker").await.unwrap();
+    let his = held.iter().find(|mail| mail.to.as_str() == OMAR).unwrap().claimed.clone();
+    assert!(server.app().may_send(&his).await.unwrap());
     server
         .as_operator(|operator| {
-            operator.remove_maintainer("omar@requests.example", "requests", false).unwrap();
+            operator.remove_maintainer(OMAR, "requests", false).unwrap();
         })
         .await;
-    server.sink.heal();
-    server.clock.advance(Duration::from_hours(2));
+    assert!(!server.app().may_send(&his).await.unwrap(), "he still decides, but not for this");
+    let stopped = held.into_iter().map(|mail| (mail.claimed, Fate::Stopped)).collect();
+    server.app().record(stopped).await.unwrap();
     server.run_worker_until_idle().await;
-    assert!(server.sink.for_recipient("omar@requests.example").is_empty());
+    assert!(server.sink.for_recipient(OMAR).is_empty());
+    assert!(!alarms(&server).is_empty(), "the others are told");
     let path = format!("/api/v1/embargoes/{id}/text");
     let replayed = server.client.command("PUT", &path, earlier.sent).await;
     assert_eq!(replayed.status, 404, "{}", replayed.text());

@@ -295,6 +295,28 @@ fn nobody_is_maintainer_and_packager_with_one_certificate() {
     assert!(refused.to_string().contains("belongs to a packager's contact"), "{refused}");
 }
 
+#[test]
+fn what_was_given_is_taken_back_in_a_line_and_the_last_maintainer_only_with_one_more_word() {
+    let place = Place::new();
+    place.init(&[]).unwrap();
+    let debian = person("D <security@debian.example>");
+    add(&place, &[], &debian.certificate().to_bytes()).unwrap();
+    let run = |line: &[&str]| super::execute(&place.global(), parse(&[&["embargod"], line].concat()));
+    run(&["packager", "remove-contact", "security@debian.example"]).unwrap();
+    add(&place, &[], &debian.certificate().to_bytes()).unwrap();
+    run(&["packager", "remove", "debian", "--project", "requests"]).unwrap();
+    assert_eq!(members(&place, "requests"), [""; 0]);
+    run(&["packager", "remove", "debian"]).unwrap();
+    run(&["packager", "remove", "debian"]).unwrap_err();
+    let ada = place.ada.certificate().fingerprint();
+    let (_, cure) = run(&["project", "member", "remove", "requests", &ada]).unwrap_err().parts();
+    assert!(cure.unwrap().contains("--leave-nobody"));
+    run(&["project", "member", "remove", "requests", "ada@upstream.example", "--leave-nobody"]).unwrap();
+    run(&["certificate", "revoke", &ada, "--reason", "Ada: stolen"]).unwrap();
+    run(&["project", "member", "add", "requests", "--certificate", place.path("ada.asc").to_str().unwrap()])
+        .unwrap_err();
+}
+
 fn add(place: &Place, more: &[&str], certificate: &[u8]) -> Result<(), Failure> {
     let mut line = vec!["embargod", "packager", "add", "debian", "--contact", "security@debian.example"];
     line.extend(["--project", "requests", "--certificate", "debian.asc"]);
