@@ -144,6 +144,11 @@ impl App {
                     return Err(Refusal::NotFound);
                 }
                 let newest = newest_revision(&embargo).ok_or(Refusal::NotFound)?;
+                // Counted before the code is looked at, so that tries at the same time are counted too.
+                if let Some(until) = tx.count_try(&id, packager, now)? {
+                    let seconds = (until - now).num_seconds().max(1).unsigned_abs();
+                    return Ok(Err(Refusal::TooMany { seconds }));
+                }
                 let numbers = match saying {
                     Saying::Receipt(number) => number..=number,
                     _ => 1..=newest,
@@ -153,11 +158,12 @@ impl App {
                     right |= number <= newest && tx.receipt_matches(&id, number, &code)?;
                 }
                 if !right {
-                    return Err(Refusal::invalid(
+                    return Ok(Err(Refusal::invalid(
                         "receipt-code",
                         "this is not the receipt code of that revision; it stands at the end of the notice",
-                    ));
+                    )));
                 }
+                tx.uncount_try(&id, packager)?;
                 let mut said = tx.answers(&id, packager)?;
                 let action = match saying {
                     Saying::Receipt(number) => {
@@ -177,9 +183,9 @@ impl App {
                 };
                 tx.put_answers(&id, packager, &said, now)?;
                 tx.audit(entry(now, &bearer.actor, action, &id, packager, Vec::new()));
-                Ok(said)
+                Ok::<_, Refusal>(Ok(said))
             })
-            .await
+            .await?
     }
 }
 

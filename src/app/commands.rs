@@ -121,7 +121,7 @@ impl App {
         let people = self.store.read(maintainers_with_certificates).await?;
         let candidates = people.iter().map(|(_, candidate)| candidate.clone()).collect::<Vec<_>>();
         let (message, opened) = self
-            .parsers()
+            .commands()
             .run(move || {
                 let opened = open_command(&message, &server, &candidates, now);
                 (message, opened)

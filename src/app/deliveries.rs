@@ -536,7 +536,7 @@ mod tests {
         Claimed {
             id: DeliveryId::from_random([1; 26]),
             notice: NoticeId::from_random([2; 26]),
-            embargo: EmbargoId::from_random([3; 26]),
+            embargo: EmbargoId::from_random([3; 8]),
             recipient: Recipient::Contact(ContactId::from_random([4; 26])),
             attempts: 0,
             uncertain: 0,

@@ -58,7 +58,7 @@ impl App {
             .find(|(person, _)| person.id == opened.maintainer)
             .ok_or(Refusal::Unauthorised("this maintainer may no longer send commands"))?;
         drop(person);
-        self.parsers()
+        self.commands()
             .run(move || {
                 let verified = verify_detached(&signature, &mbox, &[candidate], now).map_err(|error| {
                     Refusal::invalid(error.code(), format!("the detached signature over the fix: {error}"))

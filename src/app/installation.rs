@@ -120,7 +120,7 @@ impl App {
         if self.pulse.is_weak() {
             reasons.push("the worker breaks off again and again: see the server's log".to_owned());
         }
-        if self.parsers().is_stuck() {
+        if self.strangers().is_stuck() || self.commands().is_stuck() {
             reasons.push("the OpenPGP parsers are stuck; restart the server".to_owned());
         }
         let clock = self.clock.now();

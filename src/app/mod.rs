@@ -75,7 +75,9 @@ pub struct App {
     /// Whether the worker lives.
     pub pulse: pulse::Pulse,
     server_key: Arc<RwLock<Option<Arc<ServerKey>>>>,
-    parsers: Arc<ParsePool>,
+    /// For what strangers send, and for what comes in the name of maintainers: a flood of one delays not the other.
+    strangers: Arc<ParsePool>,
+    commands: Arc<ParsePool>,
     wakes: watch::Sender<u64>,
     witness: Arc<OnceLock<Arc<Witness>>>,
 }
@@ -125,7 +127,8 @@ impl App {
             settings: Arc::new(settings),
             pulse: pulse::Pulse::default(),
             server_key: Arc::new(RwLock::new(server_key.map(Arc::new))),
-            parsers: Arc::new(ParsePool::start()?),
+            strangers: Arc::new(ParsePool::start()?),
+            commands: Arc::new(ParsePool::start()?),
             wakes: watch::Sender::new(0),
             witness: Arc::default(),
         })
@@ -150,9 +153,14 @@ impl App {
         self.wakes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// The bounded pool in which foreign OpenPGP is parsed.
-    pub fn parsers(&self) -> &ParsePool {
-        &self.parsers
+    /// The bounded pool in which strangers' certificates are parsed.
+    pub fn strangers(&self) -> &ParsePool {
+        &self.strangers
+    }
+
+    /// The bounded pool in which signed commands, and what they carry, are opened.
+    pub fn commands(&self) -> &ParsePool {
+        &self.commands
     }
 }
 

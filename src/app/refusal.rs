@@ -47,6 +47,12 @@ pub enum Refusal {
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for another request: use a fresh one for each command")]
     KeyReused,
+    /// Too often.
+    #[error("too many tries: wait {seconds} seconds, then try again")]
+    TooMany {
+        /// How long to wait.
+        seconds: u64,
+    },
     /// The server cannot do it now.
     #[error("the server cannot do this now: {0}")]
     Unavailable(String),
@@ -88,6 +94,10 @@ impl From<TransitionError> for Refusal {
 
 impl From<PoolError> for Refusal {
     fn from(error: PoolError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            // What was being read is to blame, and the same again would end the same way.
+            PoolError::TimedOut => Self::invalid(error.code(), error),
+            _ => Self::Unavailable(error.to_string()),
+        }
     }
 }

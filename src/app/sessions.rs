@@ -40,7 +40,7 @@ impl App {
         // the challenge comes back, and until then nobody must learn whether it is registered.
         let lenient = Acceptance::Sha1Bindings { until: now + CHALLENGE_LIVES };
         let (certificate, message) = self
-            .parsers
+            .strangers
             .run(move || {
                 let expected = Expected { acceptance: lenient, ..Expected::default() };
                 let inspection = Inspection::of(&posted, &expected, now);

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Refusal, Settings, installation};
 use crate::clock::Clock;
+use crate::config::limits::LimitsConfig;
 use crate::config::relay::RelayConfig;
 use crate::entropy::Entropy;
 use crate::outbound::pool::RelayPool;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub relay: RelayConfig,
     /// Threads that answer HTTP.
     pub http_threads: usize,
+    /// What strangers may use up.
+    pub limits: LimitsConfig,
 }
 
 /// Why a server could not be put together.
@@ -97,6 +100,7 @@ pub struct Assembled {
     pub worker: Worker,
     relay: Arc<RelayPool>,
     http_threads: usize,
+    limits: LimitsConfig,
 }
 
 impl Assembled {
@@ -127,13 +131,13 @@ impl Assembled {
             app.remember_in(state);
         }
         let worker = Worker::new(app.clone(), &relay);
-        Ok(Self { app, worker, relay, http_threads: parts.http_threads })
+        Ok(Self { app, worker, relay, http_threads: parts.http_threads, limits: parts.limits })
     }
 
     /// Starts answering on `listener`, without the worker: whoever called looks by hand.
     pub async fn serve(&self, listener: TcpListener) -> std::io::Result<Serving> {
         let address = listener.local_addr()?;
-        let server = crate::http::serve(self.app.clone(), listener, self.http_threads).await?;
+        let server = crate::http::serve(self.app.clone(), listener, self.http_threads, &self.limits).await?;
         Ok(Serving { address, handle: server.handle(), task: tokio::spawn(server) })
     }
 

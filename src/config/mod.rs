@@ -5,6 +5,7 @@
 //! service manager comes before the file that the settings name. Reads the files it is told to and no environment; whether what the paths name is any good is found out by who uses it.
 
 mod error;
+pub mod limits;
 pub mod nearest;
 pub mod reference;
 pub mod relay;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use error::ConfigError;
 pub use sections::{DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, ServerConfig};
 
+use limits::LimitsConfig;
 use relay::RelayKind;
 
 /// The name of the credential that holds the database's address.
@@ -44,6 +46,9 @@ pub struct Config {
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,
+    /// What strangers may use up.
+    #[serde(default)]
+    pub limits: LimitsConfig,
 }
 
 impl Config {
@@ -115,6 +120,9 @@ impl Config {
         }
         if !(1 << 16..=1 << 26).contains(&self.mail.max_bytes) {
             return wrong("mail.max_bytes", "a number of bytes from 65536 to 67108864, such as 8388608");
+        }
+        if let Some((key, expected)) = self.limits.fault() {
+            return wrong(key, expected);
         }
         self.mail.relay.validate().map_err(|source| ConfigError::Relay { path: path.to_owned(), source })
     }

@@ -76,7 +76,7 @@ use Otherwise::{Default, Needed, Nothing};
 use Range::{Free, Numbers, Words};
 
 /// The whole file.
-pub const SECTIONS: [Section; 6] = [
+pub const SECTIONS: [Section; 7] = [
     Section {
         name: "server",
         about: "Where the server is, seen from outside and from inside.",
@@ -266,6 +266,54 @@ pub const SECTIONS: [Section; 6] = [
                 Words(&["text", "json"]),
                 Default("\"text\""),
                 "A line for people, or a JSON object on each line.",
+            ),
+        ],
+    },
+    Section {
+        name: "limits",
+        about: "What strangers may use up, on each replica.",
+        keys: &[
+            key(
+                "proxies",
+                "a list of IP addresses",
+                Free,
+                Default("[\"127.0.0.1\", \"::1\"]"),
+                "The proxies whose X-Forwarded-For says who asks; anybody else's is not believed.",
+            ),
+            key(
+                "logins_per_minute",
+                "a number",
+                Numbers(1, 100_000),
+                Default("60"),
+                "How many steps of a login one address may take (IPv6: one network of /64); all together have 40 times as many.",
+            ),
+            key(
+                "commands_per_minute",
+                "a number",
+                Numbers(1, 100_000),
+                Default("120"),
+                "How many signed commands may come from one address; all together have 40 times as many.",
+            ),
+            key(
+                "connections",
+                "a number",
+                Numbers(1, 65_536),
+                Default("4096"),
+                "How many connections are kept at once; more of them wait.",
+            ),
+            key(
+                "connections_per_address",
+                "a number",
+                Numbers(1, 65_536),
+                Default("128"),
+                "How many of them one address may have, if it is no proxy's.",
+            ),
+            key(
+                "request_seconds",
+                "a number of seconds",
+                Numbers(1, 3_600),
+                Default("60"),
+                "After how long a request that has not wholly arrived, or is not answered, is given up.",
             ),
         ],
     },

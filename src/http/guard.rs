@@ -1,13 +1,20 @@
-//! What every answer carries, and the access log: route templates only, never an address that was asked for.
+//! What no handler needs to see, what every answer carries, and the access log: route templates only, never an
+//! address that was asked for.
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
-use actix_web::web;
+use actix_web::{ResponseError as _, web};
 
-use super::Parts;
+use super::problem::{self, Problem};
+use super::{MAX_COMMAND, Parts};
 use crate::clock::Clock;
+
+/// The longest address, in bytes; what maintainers sign is bounded alike.
+const MAX_ADDRESS: usize = 2048;
 
 const ALWAYS: &[(&str, &str)] = &[
     (
@@ -25,13 +32,27 @@ const ALWAYS: &[(&str, &str)] = &[
 pub(super) async fn headers(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let method = request.method().clone();
     // A practice server lives at another time, and whoever signs a command for it has to know.
     let clock = request.app_data::<web::Data<Parts>>().map(|parts| parts.app.clock.clone());
     let date = clock.filter(Clock::is_virtual).map(|clock| clock.now().format("%a, %d %b %Y %H:%M:%S GMT"));
     let date = date.and_then(|date| HeaderValue::from_str(&date.to_string()).ok());
-    let mut response = next.call(request).await?;
+    let patience = request.app_data::<web::Data<Parts>>().map(|parts| parts.patience).unwrap_or_default();
+    let mut response = if let Some(problem) = unfit(&request) {
+        request.into_response(problem.error_response()).map_into_right_body()
+    } else {
+        // What was begun in the database is finished there; only nobody waits for it any more.
+        match tokio::time::timeout(patience, next.call(request)).await {
+            Ok(response) => response?.map_into_left_body(),
+            Err(_) => {
+                let mut response = problem::too_slow().error_response();
+                decorate(response.headers_mut());
+                response.head_mut().set_connection_type(ConnectionType::Close);
+                return Err(InternalError::from_response(problem::too_slow(), response).into());
+            }
+        }
+    };
     let route = response.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
     tracing::info!(%method, route, status = response.status().as_u16(), "request");
     decorate(response.headers_mut());
@@ -39,6 +60,27 @@ pub(super) async fn headers(
         response.headers_mut().insert(header::DATE, date);
     }
     Ok(response)
+}
+
+/// Why a request is refused without a look at what it asks for.
+fn unfit(request: &ServiceRequest) -> Option<Problem> {
+    let headers = request.headers();
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
+        Some(problem::method("GET, POST, PUT, DELETE".to_owned()))
+    } else if request.uri().to_string().len() > MAX_ADDRESS {
+        Some(problem::long_address())
+    } else if !headers.get_all(header::CONTENT_ENCODING).all(plain) {
+        Some(problem::encoded())
+    } else if announced
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: usize| length > MAX_COMMAND)
+    {
+        Some(problem::too_large())
+    } else {
+        None
+    }
 }
 
 fn decorate(headers: &mut HeaderMap) {

@@ -4,14 +4,18 @@
 //! through a handle that can read nothing else. Refusals become problems (RFC 9457) in one place.
 
 mod api;
+mod connections;
 mod guard;
+mod methods;
 pub mod openapi;
 mod pages;
 mod problem;
 mod public;
+mod rates;
 mod views;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -19,12 +23,18 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as Service, HttpServer, web};
 
 use crate::app::App;
+use crate::config::limits::LimitsConfig;
 use crate::formats::Site;
+use connections::Connections;
+use rates::Rates;
 
 /// The largest body of a signed command: a fix of 10 MiB in base64, inside armored OpenPGP.
 const MAX_COMMAND: usize = 24 << 20;
 /// The largest body of anything else that is posted.
 const MAX_BODY: usize = 1 << 20;
+
+/// The longest that the head of a request may take.
+const HEAD_TIME: Duration = Duration::from_secs(15);
 
 /// What the handlers are given.
 #[derive(Clone)]
@@ -32,10 +42,17 @@ struct Parts {
     app: App,
     site: Site,
     certificate: Option<String>,
+    rates: Arc<Rates>,
+    patience: Duration,
 }
 
 /// A server on `listener`. It runs when awaited and stops by its handle.
-pub async fn serve(app: App, listener: TcpListener, workers: usize) -> std::io::Result<Server> {
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    workers: usize,
+    limits: &LimitsConfig,
+) -> std::io::Result<Server> {
     let projects = app.project_names().await;
     let fingerprint = app.server_key().map(|key| key.fingerprint()).unwrap_or_default();
     let parts = Parts {
@@ -46,8 +63,11 @@ pub async fn serve(app: App, listener: TcpListener, workers: usize) -> std::io::
             projects,
         },
         certificate: app.certificate().await.ok(),
+        rates: Arc::new(Rates::new(limits, &app.clock)),
+        patience: limits.request_time(),
         app,
     };
+    let connections = Connections::new(limits);
     let server = HttpServer::new(move || {
         Service::new()
             .app_data(web::Data::new(parts.clone()))
@@ -61,8 +81,10 @@ pub async fn serve(app: App, listener: TcpListener, workers: usize) -> std::io::
             .configure(public::routes)
             .default_service(web::to(problem::nothing_here))
     })
+    .on_connect(move |connection, extensions| connections.admit(connection, extensions))
     .workers(workers)
-    .client_request_timeout(Duration::from_secs(15))
+    .max_connections(limits.connections.div_ceil(workers.max(1)))
+    .client_request_timeout(limits.request_time().min(HEAD_TIME))
     .keep_alive(Duration::from_secs(30))
     .shutdown_timeout(10)
     .disable_signals()

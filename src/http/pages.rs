@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::Parts;
 use super::api::EmbargoPath;
 use super::problem::Problem;
+use super::rates::Work;
 use crate::app::Refusal;
 use crate::app::TokenKind;
 use crate::app::reports::{BoardReport, PackagerReport, PackagerState};
@@ -114,6 +115,9 @@ async fn certificate(
     if !from_here(request.headers(), &parts.app.settings.base_url) {
         return failed(&parts, ELSEWHERE);
     }
+    if let Err(refusal) = parts.rates.charge(&request, Work::Login) {
+        return not_signed_in(&parts, refusal);
+    }
     match parts.app.challenge(form.into_inner().certificate.into_bytes()).await {
         Ok(message) => {
             let view = ChallengeStep {
@@ -137,6 +141,9 @@ struct AnswerForm {
 async fn answer(request: HttpRequest, parts: web::Data<Parts>, form: web::Form<AnswerForm>) -> HttpResponse {
     if !from_here(request.headers(), &parts.app.settings.base_url) {
         return failed(&parts, ELSEWHERE);
+    }
+    if let Err(refusal) = parts.rates.charge(&request, Work::Login) {
+        return not_signed_in(&parts, refusal);
     }
     match parts.app.token(form.into_inner().answer.as_bytes(), TokenKind::Session, None).await {
         Ok(token) => {

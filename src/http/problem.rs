@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
-use super::views;
+use super::{methods, views};
 use crate::app::Refusal;
 use crate::app::StoreError;
 use crate::app::refusal::LOCKED;
@@ -19,6 +19,9 @@ pub(crate) struct Problem {
     title: &'static str,
     detail: String,
     findings: Vec<wire::CertificateFinding>,
+    /// In seconds.
+    retry_after: Option<u64>,
+    allow: Option<Box<str>>,
 }
 
 impl Problem {
@@ -28,7 +31,15 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into(), findings: Vec::new() }
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            findings: Vec::new(),
+            retry_after: None,
+            allow: None,
+        }
     }
 
     /// A body that does not have the expected shape.
@@ -38,7 +49,8 @@ impl Problem {
 
     fn unavailable(reason: &str) -> Self {
         let detail = format!("the server cannot do this now: {reason}");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now", detail)
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible now", detail);
+        Self { retry_after: Some(UNAVAILABLE_FOR), ..problem }
     }
 
     pub(super) fn parts(&self) -> (u16, &'static str, &str) {
@@ -64,6 +76,10 @@ impl From<Refusal> for Problem {
             Refusal::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Refusal::Unauthorised(_) => (StatusCode::UNAUTHORIZED, "unauthorised", "Log in first"),
             Refusal::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Refusal::Invalid { code: code @ ("too-large" | "parser-timed-out"), .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, *code, "Too large")
+            }
+            Refusal::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many tries"),
             Refusal::Invalid { code, .. } => (StatusCode::BAD_REQUEST, *code, "The request is not right"),
             Refusal::Certificate(inspection) => {
                 let code = inspection.code().unwrap_or("certificate");
@@ -109,7 +125,12 @@ impl From<Refusal> for Problem {
             Refusal::Certificate(inspection) => inspection.findings.iter().map(views::finding).collect(),
             _ => Vec::new(),
         };
-        Self { status, code, title, detail, findings }
+        let retry_after = match &refusal {
+            Refusal::TooMany { seconds } => Some(*seconds),
+            Refusal::Unavailable(_) => Some(UNAVAILABLE_FOR),
+            _ => None,
+        };
+        Self { status, code, title, detail, findings, retry_after, allow: None }
     }
 }
 
@@ -134,16 +155,62 @@ impl ResponseError for Problem {
                 HeaderValue::from_static("Bearer realm=\"embargod\""),
             ));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("10")));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_ref()));
         }
         response.json(body)
     }
 }
 
-/// Every address that does not exist.
-pub(super) async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Refusal::NotFound.into())
+/// How long to wait for what is not possible now, in seconds.
+const UNAVAILABLE_FOR: u64 = 10;
+
+/// Every address that does not exist, and every method that an address does not take.
+pub(super) async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(match methods::of(request.path()) {
+        Some(allowed) => method(allowed),
+        None => Refusal::NotFound.into(),
+    })
+}
+
+/// A method that an address does not take.
+pub(super) fn method(allowed: String) -> Problem {
+    let detail = format!("this address takes: {allowed}");
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Not this method", detail);
+    Problem { allow: Some(allowed.into()), ..problem }
+}
+
+/// A request that was not answered in time.
+pub(super) fn too_slow() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "too-slow",
+        "It took too long",
+        "the request did not arrive, or was not answered, in the time that the server gives it; send it again",
+    )
+}
+
+/// A body in a form that is never unpacked.
+pub(super) fn encoded() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "content-encoding",
+        "Send it as it is",
+        "this server unpacks no compressed requests; leave Content-Encoding out",
+    )
+}
+
+/// An address that is longer than any here.
+pub(super) fn long_address() -> Problem {
+    Problem::new(
+        StatusCode::URI_TOO_LONG,
+        "address-too-long",
+        "The address is too long",
+        "no address here has more than 2048 bytes; check what makes it",
+    )
 }
 
 const SHAPE: &str = "the body does not have the expected shape; /openapi.json describes it";

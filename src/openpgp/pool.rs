@@ -35,7 +35,7 @@ pub struct ParsePool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// The queue is full.
+    /// The queue is full, or did not move in time.
     #[error("too many OpenPGP messages are being read at once; try again in a few seconds")]
     Busy,
     /// The job took too long and was given up.
@@ -113,7 +113,10 @@ impl ParsePool {
                     let _ = state.compare_exchange(WAITING, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
                     self.stuck.fetch_sub(1, Ordering::AcqRel);
                 }
-                Err(PoolError::TimedOut)
+                if self.is_stuck() {
+                    tracing::error!("every thread that reads OpenPGP data hangs: restart the server");
+                }
+                Err(if was_running { PoolError::TimedOut } else { PoolError::Busy })
             }
         }
     }
@@ -172,7 +175,7 @@ mod tests {
         let seen = Arc::clone(&begun);
         let (second, third) =
             tokio::join!(pool.run(move || seen.fetch_add(1, Ordering::AcqRel)), pool.run(|| 0));
-        assert_eq!((second, third), (Err(PoolError::TimedOut), Err(PoolError::Busy)));
+        assert_eq!((second, third), (Err(PoolError::Busy), Err(PoolError::Busy)));
         drop(release);
         while pool.run(|| ()).await.is_err() {}
         assert!(!pool.is_stuck());

@@ -27,6 +27,7 @@ mod schema;
 mod server;
 #[cfg(test)]
 pub mod testing;
+mod tries;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -354,6 +354,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    receipt_tries (embargo_id, packager_id) {
+        embargo_id -> Text,
+        packager_id -> Text,
+        since_at -> BigInt,
+        tries -> Integer,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     data_keys,
@@ -387,6 +396,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     holds,
     key_encryption_keys,
     housekeeping,
+    receipt_tries,
 );
 
 diesel::table! {

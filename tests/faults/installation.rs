@@ -67,7 +67,9 @@ fn write_configuration(folder: &Path, url: &str, database: &str, relay: SocketAd
     let text = format!(
         "[server]\nurl = \"{url}\"\nlisten = \"127.0.0.1:0\"\n\n[database]\nurl = \"{database}\"\n\n\
          [keys]\nkek_file = \"state/kek\"\n\n[mail]\nfrom = \"embargo@requests.example\"\n\n\
-         [mail.relay]\nhost = \"{}\"\nport = {}\ntls = \"none\"\n\n[log]\nfilter = \"info,actix_server=warn\"\n",
+         [mail.relay]\nhost = \"{}\"\nport = {}\ntls = \"none\"\n\n\
+         [limits]\nlogins_per_minute = 100000\ncommands_per_minute = 100000\n\n\
+         [log]\nfilter = \"info,actix_server=warn\"\n",
         relay.ip(),
         relay.port()
     );

@@ -17,6 +17,7 @@ mod holds;
 mod house;
 mod law;
 mod leases;
+mod limits;
 mod login;
 mod lost_commits;
 mod migrations;

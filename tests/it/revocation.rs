@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use embargod::app::Refusal;
-use embargod::app::deliveries::Fate;
 use embargod::cli::assembly::Assembled;
 use embargod::demo::sink::{Fault, Stage};
 use embargod::domain::id::EmbargoId;
@@ -251,8 +250,8 @@ async fn who_still_decides_for_another_project_learns_nothing_by_repeating_an_ol
     server.packager("debian").await;
     server.as_operator(|operator| drop(operator.remove_packager("debian", None).unwrap())).await;
     server.app().reconcile_notices().await.unwrap();
-    let held = server.app().claim("a worker").await.unwrap();
-    let his = held.iter().find(|mail| mail.to.as_str() == OMAR).unwrap().claimed.clone();
+    let held = server.app().claim("a worker", 64, false).await.unwrap();
+    let his = held.iter().find(|mail| mail.to.as_str() == OMAR).unwrap().held.claimed.clone();
     assert!(server.app().may_send(&his).await.unwrap());
     server
         .as_operator(|operator| {
@@ -260,7 +259,7 @@ async fn who_still_decides_for_another_project_learns_nothing_by_repeating_an_ol
         })
         .await;
     assert!(!server.app().may_send(&his).await.unwrap(), "he still decides, but not for this");
-    let stopped = held.into_iter().map(|mail| (mail.claimed, Fate::Stopped)).collect();
+    let stopped = held.iter().map(|mail| (mail.held.claimed.clone(), None)).collect();
     server.app().record(stopped).await.unwrap();
     server.run_worker_until_idle().await;
     assert!(server.sink.for_recipient(OMAR).is_empty());

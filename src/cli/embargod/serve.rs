@@ -100,6 +100,7 @@ fn prepare(global: &Global, console: Console, threads: usize) -> Result<Prepared
         state: Some(config.state()),
         relay: config.mail.relay.clone(),
         http_threads: threads,
+        limits: config.limits.clone(),
     };
     let assembled = Assembled::with_source(parts, Some(global.key_source(&config)))?;
     Ok(Prepared { config, assembled, rehearsal })

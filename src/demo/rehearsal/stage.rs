@@ -16,6 +16,7 @@ use crate::app::roster::{NewPackager, Operator};
 use crate::app::{Settings, installation};
 use crate::cli::assembly::{Assembled, Parts, Serving, open_store};
 use crate::clock::{Clock, VirtualClock};
+use crate::config::limits::LimitsConfig;
 use crate::demo::sink::Sink;
 use crate::domain::policy::Policy;
 use crate::entropy::Entropy;
@@ -156,6 +157,7 @@ impl Stage {
             state: None,
             relay: sink.relay(),
             http_threads: 1,
+            limits: limits(),
         })
         .map_err(Fault::because("a server was put together"))?;
         let serving = server.serve(listener).await.map_err(Fault::because("the server answered"))?;
@@ -248,4 +250,9 @@ fn private_directory(path: &PathBuf) -> Result<(), Fault> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| Fault(format!("{} could be made: {error}", path.display())))
+}
+
+/// All callers of a rehearsal have one address.
+fn limits() -> LimitsConfig {
+    LimitsConfig { logins_per_minute: 10_000, commands_per_minute: 10_000, ..LimitsConfig::default() }
 }

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::super::problem::{self, Problem};
+use super::super::rates::Work;
 use super::super::{MAX_COMMAND, Parts};
 use crate::app::Refusal;
 use crate::app::commands::Opened;
@@ -60,6 +61,7 @@ pub(crate) async fn command(
         )
         .into());
     }
+    parts.rates.charge(request, Work::Command)?;
     let body = payload
         .to_bytes_limited(MAX_COMMAND)
         .await

@@ -1,9 +1,10 @@
 //! Login: a certificate in, a challenge out; the opened challenge in, a token out.
 
-use actix_web::{HttpResponse, delete, post, web};
+use actix_web::{HttpRequest, HttpResponse, delete, post, web};
 use serde::Deserialize;
 
 use super::super::problem::{self, Problem};
+use super::super::rates::Work;
 use super::super::{MAX_BODY, Parts};
 use super::extract::Token;
 use crate::app::TokenKind;
@@ -19,14 +20,17 @@ use crate::wire;
         (status = 200, description = "An armored OpenPGP message holding the challenge", body = String, content_type = "application/pgp-encrypted"),
         (status = 400, description = "No certificate, or one that cannot be encrypted to", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Over 1 MiB", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many tries from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
 #[post("/api/v1/challenges")]
 pub(crate) async fn challenge(
+    request: HttpRequest,
     parts: web::Data<Parts>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
+    parts.rates.charge(&request, Work::Login)?;
     let body = body(payload, || oversized_certificate().into()).await?;
     let message = parts.app.challenge(body).await?;
     Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(crate::http::armored(&message)))
@@ -48,15 +52,18 @@ pub(crate) struct Wanted {
         (status = 400, description = "No challenge of this server, or an unknown scope", body = wire::Problem, content_type = "application/problem+json"),
         (status = 401, description = "A used or late challenge, or a certificate that nobody registered", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many tries from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
 #[post("/api/v1/tokens")]
 pub(crate) async fn token(
+    request: HttpRequest,
     parts: web::Data<Parts>,
     wanted: web::Query<Wanted>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
+    parts.rates.charge(&request, Work::Login)?;
     let body = body(payload, problem::too_large).await?;
     let token = parts.app.token(&body, TokenKind::Api, wanted.into_inner().scope).await?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(format!("{token}\n")))

@@ -30,6 +30,7 @@ use crate::wire;
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -59,6 +60,7 @@ pub(crate) async fn open(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -89,6 +91,7 @@ pub(crate) async fn put_text(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -119,6 +122,7 @@ pub(crate) async fn put_fix(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -148,6 +152,7 @@ pub(crate) async fn send(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -178,6 +183,7 @@ pub(crate) async fn schedule(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -207,6 +213,7 @@ pub(crate) async fn lift_early(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -236,6 +243,7 @@ pub(crate) async fn cancel(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -265,6 +273,7 @@ pub(crate) async fn put_audience(
         (status = 409, description = "A rule forbids it", body = wire::Problem, content_type = "application/problem+json"),
         (status = 412, description = "Changed meanwhile", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many commands from this address; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The Idempotency-Key was used for another request", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )

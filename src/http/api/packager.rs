@@ -149,6 +149,7 @@ async fn say(
         (status = 404, description = "Absent, or not for the caller", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong codes; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -173,6 +174,7 @@ pub(crate) async fn receipt(
         (status = 404, description = "Absent, or not for the caller", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong codes; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -201,6 +203,7 @@ pub(crate) async fn impact(
         (status = 404, description = "Absent, or not for the caller", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = wire::Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not JSON", body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong codes; Retry-After says how long to wait", body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not possible now", body = wire::Problem, content_type = "application/problem+json"),
     )
 )]

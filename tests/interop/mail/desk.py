@@ -61,7 +61,7 @@ class Desk:
         with open(self.path("embargod.toml"), encoding="utf-8") as file:
             before, _, rest = file.read().partition("[mail]")
         with open(self.path("embargod.toml"), "w", encoding="utf-8") as file:
-            file.write(before + "\n".join(lines) + "\n\n[log]" + rest.partition("[log]")[2])
+            file.write(before + "\n".join(lines) + "\n\n[limits]\nlogins_per_minute = 100000\n\n[log]" + rest.partition("[log]")[2])
 
     def serve(self, port, **options):
         """Starts the server with this relay, or starts it again."""

@@ -10,6 +10,7 @@ use embargod::app::roster::{NewPackager, Operator};
 use embargod::app::{App, Refusal, Settings, installation};
 use embargod::cli::assembly::{Assembled, Parts, Running, Serving, open_store};
 use embargod::clock::{Clock, VirtualClock};
+use embargod::config::limits::LimitsConfig;
 use embargod::config::relay::RelayConfig;
 use embargod::demo::canary::{Canary, Finding, Scanner};
 use embargod::demo::sink::{Received, Sink};
@@ -38,13 +39,20 @@ pub struct Founding {
     pub relay: Option<RelayConfig>,
     /// What else is changed about the relay.
     pub tune: fn(&mut RelayConfig),
+    pub limits: LimitsConfig,
 }
 
 impl Default for Founding {
     fn default() -> Self {
         let database = Database::of_this_run();
-        Self { database, policy: requests_policy(&[]), seed: 7, relay: None, tune: |_| {} }
+        let policy = requests_policy(&[]);
+        Self { database, policy, seed: 7, relay: None, tune: |_| {}, limits: wide() }
     }
+}
+
+/// Limits that no story reaches by accident: all of its callers have one address.
+fn wide() -> LimitsConfig {
+    LimitsConfig { logins_per_minute: 10_000, commands_per_minute: 10_000, ..LimitsConfig::default() }
 }
 
 /// The policy of requests, in Berlin, with these supported branches.
@@ -72,6 +80,7 @@ pub struct TestServer {
     app: App,
     life: Life,
     never_public: Vec<Canary>,
+    limits: LimitsConfig,
     finished: bool,
 }
 
@@ -92,7 +101,7 @@ impl TestServer {
 
     /// A server founded with what a story needs.
     pub async fn found(founding: Founding) -> Self {
-        let Founding { database, policy, seed, relay, tune } = founding;
+        let Founding { database, policy, seed, relay, tune, limits } = founding;
         let folder = tempfile::tempdir().unwrap();
         let (time, clock) = Clock::standing_at(start());
         let entropy = Entropy::seeded(seed);
@@ -118,6 +127,7 @@ impl TestServer {
             state: Some(folder.path().to_owned()),
             relay: relay.clone(),
             http_threads: 1,
+            limits: limits.clone(),
         };
         let (app, life) = serve(parts, &listener).await;
         Self {
@@ -136,6 +146,7 @@ impl TestServer {
             app,
             life,
             never_public: Vec::new(),
+            limits,
             finished: false,
         }
     }
@@ -170,6 +181,7 @@ impl TestServer {
             state: Some(self.folder.path().to_owned()),
             relay: self.relay.clone(),
             http_threads: 1,
+            limits: self.limits.clone(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::app::{Refusal, Settings};
 use crate::cli::assembly::{Assembled, Parts, open_store};
 use crate::cli::embargod::founding::Founding;
 use crate::clock::{Clock, VirtualClock};
+use crate::config::limits::LimitsConfig;
 use crate::config::relay::{RelayConfig, RelayKind};
 use crate::domain::case::CaseText;
 use crate::domain::embargo::Stage;
@@ -95,6 +96,7 @@ impl Rehearsal {
                 ..RelayConfig::default()
             },
             http_threads: 1,
+            limits: LimitsConfig::default(),
         })
         .unwrap();
         Self { directory, server, hand, ada }
