@@ -271,8 +271,11 @@ pub(super) fn put_setting(db: &mut Db, name: &str, value: &[u8]) -> QueryResult<
     Ok(())
 }
 
-/// Id, `current_at` and `retired_at` of every key-encryption key, held as they are until the transaction ends.
-pub(super) fn keks_held(db: &mut Db) -> QueryResult<Vec<(String, Option<i64>, Option<i64>)>> {
+/// Id, `current_at` and `retired_at` of a key-encryption key.
+type KekRow = (String, Option<i64>, Option<i64>);
+
+/// Every key-encryption key, held as it is until the transaction ends.
+pub(super) fn keks_held(db: &mut Db) -> QueryResult<Vec<KekRow>> {
     use schema::key_encryption_keys::dsl::{current_at, id, key_encryption_keys, retired_at};
     let rows = key_encryption_keys.select((id, current_at, retired_at));
     match db {
