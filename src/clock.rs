@@ -3,8 +3,9 @@
 //! Everything else is handed a [`Clock`] or an instant. A [`Clock`] is either the system's, or a virtual
 //! one that only moves when it is told to: rehearsals and tests live a week in a second on it.
 
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -18,11 +19,14 @@ pub enum Clock {
     Virtual(Arc<VirtualClock>),
 }
 
-/// A clock moved by hand. It never goes back.
+/// A clock moved by hand. It never goes back, unless it is set apart.
 #[derive(Debug)]
 pub struct VirtualClock {
     start: DateTime<Utc>,
+    /// How far it was moved forward.
     now: watch::Sender<DateTime<Utc>>,
+    /// How far the wall clock was set apart from that, in microseconds.
+    apart: AtomicI64,
 }
 
 impl VirtualClock {
@@ -42,13 +46,25 @@ impl VirtualClock {
         let step = chrono::Duration::from_std(step).unwrap_or(chrono::Duration::MAX);
         self.now.send_modify(|now| *now += step);
     }
+
+    /// Sets the wall clock apart by `step`, as somebody does who sets a machine's clock: the time since start
+    /// knows nothing of it.
+    pub fn set_apart(&self, step: chrono::Duration) {
+        self.apart.fetch_add(step.num_microseconds().unwrap_or_default(), Ordering::SeqCst);
+        self.now.send_modify(|_| {});
+    }
+
+    /// What the wall clock shows when the clock was moved to `moved`.
+    fn shown(&self, moved: DateTime<Utc>) -> DateTime<Utc> {
+        moved + chrono::Duration::microseconds(self.apart.load(Ordering::SeqCst))
+    }
 }
 
 impl Clock {
     /// A virtual clock that stands at `start`, and the handle that moves it.
     pub fn standing_at(start: DateTime<Utc>) -> (Self, Arc<VirtualClock>) {
         let (now, _) = watch::channel(start);
-        let clock = Arc::new(VirtualClock { start, now });
+        let clock = Arc::new(VirtualClock { start, now, apart: AtomicI64::new(0) });
         (Self::Virtual(Arc::clone(&clock)), clock)
     }
 
@@ -60,17 +76,31 @@ impl Clock {
                 let now = Utc::now();
                 DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
             }
-            Self::Virtual(clock) => *clock.now.borrow(),
+            Self::Virtual(clock) => clock.shown(*clock.now.borrow()),
         }
     }
 
-    /// Time since some fixed moment that no adjustment of the wall clock moves.
+    /// Time since some fixed moment that no adjustment of the wall clock moves; time in which the machine was
+    /// suspended counts.
     pub fn monotonic(&self) -> Duration {
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
-        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
         match self {
-            Self::System => ORIGIN.elapsed(),
-            Self::Virtual(clock) => (self.now() - clock.start).to_std().unwrap_or_default(),
+            Self::System => since_boot(),
+            Self::Virtual(clock) => (*clock.now.borrow() - clock.start).to_std().unwrap_or_default(),
+        }
+    }
+
+    /// Waits until the clock shows `instant`, or as long as that takes by the clock as it is now: whoever looks
+    /// again every now and then does not sleep for an hour because the wall clock was set back by one.
+    pub async fn pause_until(&self, instant: DateTime<Utc>) {
+        let left = (instant - self.now()).to_std().unwrap_or_default();
+        match self {
+            Self::System => {
+                tokio::select! {
+                    () = self.wait_until(instant) => {}
+                    () = tokio::time::sleep(left) => {}
+                }
+            }
+            Self::Virtual(_) => self.wait_until(instant).await,
         }
     }
 
@@ -89,7 +119,7 @@ impl Clock {
             Self::Virtual(clock) => {
                 let mut changes = clock.now.subscribe();
                 // The sender lives in `clock`, so waiting cannot fail.
-                let _ = changes.wait_for(|now| *now >= instant).await;
+                let _ = changes.wait_for(|now| clock.shown(*now) >= instant).await;
             }
         }
     }
@@ -98,6 +128,22 @@ impl Clock {
     pub fn is_virtual(&self) -> bool {
         matches!(self, Self::Virtual(_))
     }
+}
+
+/// The time since the machine started, suspended or not.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(since).unwrap_or_default()
+}
+
+/// The time since first asked; a suspended machine does not count it.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    use std::{sync::LazyLock, time::Instant};
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    ORIGIN.elapsed()
 }
 
 #[cfg(test)]

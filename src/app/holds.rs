@@ -17,10 +17,13 @@ use crate::store::{AuditEntry, Hold, Tx};
 const OPERATOR: &str = "operator";
 
 impl App {
-    /// What may leave now. Not only the database's matter: each server also answers for its own clock.
-    #[expect(clippy::unused_self, reason = "a server's own doubts are asked here too")]
+    /// What may leave now: by the holds that stand, and by this server's clock as it is at this moment.
     pub(super) fn passage(&self, tx: &mut Tx<'_>) -> Result<Passage, Refusal> {
-        Ok(Passage::under(tx.open_hold_kinds()?))
+        let by_clock = match self.look_at_clock(tx)?.doubt {
+            Some(_) => Passage::Alarms,
+            None => Passage::Open,
+        };
+        Ok(Passage::under(tx.open_hold_kinds()?).and(by_clock))
     }
 
     /// What may leave in this transaction; no hold is placed before it ends.
@@ -35,7 +38,8 @@ impl App {
             Passage::Open => Ok(()),
             Passage::Alarms | Passage::Shut => Err(Refusal::Unavailable(
                 "the server holds: nothing lifts and nothing is announced until an operator releases it \
-                 (embargod hold list); what is frozen and not sent with --now leaves by itself then"
+                 (embargod hold list), or its clocks agree again; what is frozen and not sent with --now leaves by \
+                 itself then"
                     .to_owned(),
             )),
         }

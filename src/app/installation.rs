@@ -123,20 +123,13 @@ impl App {
         if self.strangers().is_stuck() || self.commands().is_stuck() {
             reasons.push("the OpenPGP parsers are stuck; restart the server".to_owned());
         }
-        let clock = self.clock.now();
         let held = self.store.read(|tx| tx.open_hold_kinds()).await.unwrap_or_default();
         let held: std::collections::BTreeSet<_> = held.into_iter().map(HoldKind::describe).collect();
         reasons.extend(held.into_iter().map(str::to_owned));
-        let looked = self.store.read(move |tx| {
-            let late = tx.due_lifts(clock - chrono::Duration::seconds(60), 1)?;
-            Ok::<_, Refusal>((tx.highest_instant()?, !late.is_empty()))
-        });
-        match looked.await {
-            Ok((_, true)) => reasons.push("a lift is overdue by more than a minute".to_owned()),
-            Ok((highest, _)) if clock + chrono::Duration::seconds(120) < highest => {
-                reasons.push("the clock lies behind what the database has seen: lifts are held".to_owned());
-            }
-            Ok(_) => {}
+        let app = self.clone();
+        // That a lift is late would tell strangers that there is one: doctor says it, to the operator alone.
+        match self.store.read(move |tx| app.clock_trouble(tx)).await {
+            Ok(trouble) => reasons.extend(trouble),
             Err(_) => {
                 reasons.push("the database cannot be reached".to_owned());
                 return reasons;

@@ -1,10 +1,10 @@
 //! The lift: rendered and signed outside, published in one guarded transaction.
 //!
 //! Due is who is announced and whose instant has come by this clock and, where replicas share one, by the
-//! database's. The clock must also not lie behind what this database has already seen. Lifting early only
-//! moves the instant; the code is this.
+//! database's. No hold may stand and the clock must not be in doubt; both are asked again in the transaction, for
+//! the clock may be set between two looks. Lifting early only moves the instant; the code is this.
 
-use chrono::{DateTime, Datelike as _, Duration, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 
 use super::{Actor, App, Refusal, entry, notices};
 use crate::domain::advisory::{Advisory, BranchWithoutFix, CommitVerdict, PublicCommit, PublicFix, Timeline};
@@ -20,8 +20,6 @@ use crate::store::{
     NoticeFacts, Project, Publication, StoreError, StoredEmbargo, StoredFix, StoredRevision, Tx,
 };
 
-/// How far the clock may lie behind what the database has seen before lifts are held.
-const CLOCK_DOUBT: Duration = Duration::seconds(120);
 /// How many lifts one look takes.
 const BATCH: i64 = 64;
 
@@ -41,8 +39,12 @@ impl App {
     pub async fn lift_due(&self) -> Result<Vec<String>, Refusal> {
         let now = self.clock.now();
         let app = self.clone();
+        self.keep_watch().await?;
         let due = self.store.read(move |tx| match app.passage(tx)? {
-            Passage::Open => Ok::<_, Refusal>(tx.due_lifts(now, BATCH)?),
+            Passage::Open => {
+                let due_by = app.look_at_clock(tx)?.due_by;
+                Ok::<_, Refusal>(tx.due_lifts(now.min(due_by), BATCH)?)
+            }
             Passage::Alarms | Passage::Shut => Ok(Vec::new()),
         });
         let due = due.await?;
@@ -95,15 +97,13 @@ impl App {
         rendered_at: DateTime<Utc>,
     ) -> Result<Option<String>, Refusal> {
         self.refuse_while_held(tx)?;
+        let due_by = self.look_at_clock(tx)?.due_by;
         let now = self.clock.now();
-        let highest = tx.highest_instant()?;
-        if now + CLOCK_DOUBT < highest {
-            return Err(Refusal::Unavailable(
-                "the clock lies behind what the database has seen: lifts are held".to_owned(),
-            ));
-        }
         let StoredEmbargo { mut embargo, content } = prepared.case;
         let lifts_at = embargo.stage.schedule().map(|schedule| schedule.lifts_at);
+        if lifts_at.is_none_or(|lifts_at| lifts_at > due_by) {
+            return Ok(None);
+        }
         // A clock that is moved by hand runs ahead of every other.
         let shared = if self.clock.is_virtual() { None } else { tx.shared_clock()? };
         if let (Some(shared), Some(lifts_at)) = (shared, lifts_at)
@@ -121,7 +121,7 @@ impl App {
         // The version guards against everything that was answered since this was rendered.
         tx.save_embargo(&mut embargo, &content)?;
         tx.publish(&embargo.id, advisory, files, rendered_at)?;
-        tx.mark_instant(now)?;
+        tx.mark_instant(due_by)?;
         notices::supersede_all(tx, &embargo.id, now)?;
         let facts = NoticeFacts {
             advisory: Some(advisory.id.clone()),

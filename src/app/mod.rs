@@ -8,6 +8,7 @@ pub mod answers;
 pub mod audit;
 mod bodies;
 pub mod checkpoints;
+mod clock_watch;
 pub mod commands;
 pub mod deliveries;
 pub mod embargoes;
@@ -30,7 +31,7 @@ pub mod test_mail;
 mod texts;
 pub mod witness;
 
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use tokio::sync::watch;
 
@@ -79,6 +80,7 @@ pub struct App {
     strangers: Arc<ParsePool>,
     commands: Arc<ParsePool>,
     wakes: watch::Sender<u64>,
+    clock_watch: Arc<Mutex<clock_watch::ClockWatch>>,
     witness: Arc<OnceLock<Arc<Witness>>>,
 }
 
@@ -130,6 +132,7 @@ impl App {
             strangers: Arc::new(ParsePool::start()?),
             commands: Arc::new(ParsePool::start()?),
             wakes: watch::Sender::new(0),
+            clock_watch: Arc::default(),
             witness: Arc::default(),
         })
     }

@@ -7,6 +7,7 @@ pub mod advisory;
 pub mod branch;
 pub mod calendar;
 pub mod case;
+pub mod clock_guard;
 pub mod container;
 pub mod dates;
 pub mod embargo;

@@ -28,6 +28,19 @@ const ALWAYS: &[(&str, &str)] = &[
     ("permissions-policy", "camera=(), microphone=(), geolocation=()"),
 ];
 
+/// Answers `HEAD` as `GET` is answered, where a stranger may ask; the connection leaves the body out.
+pub(super) async fn head_as_get(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let is_public =
+        ["/api/", "/board", "/login", "/logout"].iter().all(|path| !request.path().starts_with(path));
+    if is_public && request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
+    next.call(request).await
+}
+
 /// Adds the security headers, forbids caching where nothing else was said, and writes the access log.
 pub(super) async fn headers(
     request: ServiceRequest,

@@ -75,6 +75,7 @@ pub async fn serve(
             .app_data(web::FormConfig::default().limit(2 * MAX_BODY).error_handler(problem::form))
             .app_data(web::JsonConfig::default().limit(64 << 10).error_handler(problem::json))
             .app_data(web::QueryConfig::default().error_handler(problem::query))
+            .wrap(from_fn(guard::head_as_get))
             .wrap(from_fn(guard::headers))
             .configure(api::routes)
             .configure(pages::routes)

@@ -201,7 +201,7 @@ impl RelayPool {
         let Some(pace) = &self.pace else { return };
         let wait = pace.reserve(self.clock.monotonic());
         if let (false, Ok(wait)) = (wait.is_zero(), chrono::Duration::from_std(wait)) {
-            self.clock.wait_until(self.clock.now() + wait).await;
+            self.clock.pause_until(self.clock.now() + wait).await;
         }
     }
 }

@@ -8,6 +8,9 @@ use super::{StoreError, Tx, corrupt, dialect, instant};
 use crate::domain::advisory::Advisory;
 use crate::domain::id::EmbargoId;
 
+/// Where an operator's word about the clock is kept.
+const CONFIRMED_CLOCK: &str = "clock-confirmed";
+
 /// A rendered file, ready to be published.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -88,6 +91,21 @@ impl Tx<'_> {
     pub fn highest_instant(&mut self) -> Result<DateTime<Utc>, StoreError> {
         let micros = clock_marks::table.select(clock_marks::highest_at).first::<i64>(self.db)?;
         instant(micros, "clock_marks", "1")
+    }
+
+    /// What the clock showed when an operator last said that it is right.
+    pub fn confirmed_clock(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let Some(value) = self.setting(CONFIRMED_CLOCK)? else { return Ok(None) };
+        let micros = value.try_into().map(i64::from_be_bytes);
+        micros.ok().map(|micros| instant(micros, "settings", CONFIRMED_CLOCK)).transpose()
+    }
+
+    /// Remembers that the clock is right at `now`, and forgets that it ever showed more.
+    pub fn confirm_clock(&mut self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let micros = now.timestamp_micros();
+        dialect::put_setting(self.db, CONFIRMED_CLOCK, &micros.to_be_bytes())?;
+        diesel::update(clock_marks::table).set(clock_marks::highest_at.eq(micros)).execute(self.db)?;
+        Ok(())
     }
 
     /// Remembers that the clock has shown `now`.

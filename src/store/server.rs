@@ -66,7 +66,7 @@ impl Tx<'_> {
         self.setting(SERVER_CERTIFICATE)
     }
 
-    fn setting(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn setting(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(settings::table.find(name).select(settings::value).first(self.db).optional()?)
     }
 }

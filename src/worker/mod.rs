@@ -120,7 +120,7 @@ impl Worker {
             };
             tokio::select! {
                 changed = wakes.changed() => if changed.is_err() { return },
-                () = self.app.clock.wait_until(pause_until) => {}
+                () = self.app.clock.pause_until(pause_until) => {}
                 changed = stop.wait_for(|stop| *stop) => if changed.is_err() { return },
             }
         }

@@ -8,6 +8,7 @@ mod access;
 mod canary;
 mod certificates;
 mod changes;
+mod clocks;
 mod commands;
 mod demo;
 mod fixes;

@@ -32,9 +32,13 @@ pub(super) enum HoldCommand {
         json: bool,
     },
     /// Releases a hold. When the last one is gone, what is due happens within a second.
-    #[command(after_help = "Example:\n  embargod hold list\n  embargod hold release 7hq2k0c1")]
+    #[command(after_help = "Examples:\n  embargod hold list\n  embargod hold release 7hq2k0c1\n  \
+        embargod hold release clock\n\n\
+        `clock` is your word that this machine's clock is right: a server that noticed a jump believes it from now \
+        on. A doubt ends by itself when the clocks agree for half a minute; after a jump forward without \
+        PostgreSQL's clock beside it, lifts then come as late as the jump was wide until you say so.")]
     Release {
-        /// The hold's id, or the beginning of it.
+        /// The hold's id, or the beginning of it; or `clock`.
         id: String,
     },
 }
@@ -72,6 +76,13 @@ pub(super) fn run(global: &Global, command: &HoldCommand) -> Result<ExitCode, Fa
             item("later", &format!("embargod hold release {}", &id.as_str()[..8]));
         }
         HoldCommand::List { json } => list(operator.open_holds()?, *json),
+        HoldCommand::Release { id } if id == "clock" => {
+            let now = operator.confirm_clock()?;
+            item(
+                "ended",
+                &format!("the doubt about the clock: it is {}", now.format("%Y-%m-%d %H:%M:%S UTC")),
+            );
+        }
         HoldCommand::Release { id } => {
             let hold = operator.release_hold(id)?;
             item("ended", hold.id.as_str());

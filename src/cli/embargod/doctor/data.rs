@@ -61,6 +61,7 @@ pub(super) fn check(store: &Store, now: DateTime<Utc>) -> Result<Vec<Finding>, F
     findings.extend(read_only(store));
     findings.push(clock(store, now)?);
     findings.extend(holds(store)?);
+    findings.extend(late_lift(store, now)?);
     Ok(findings)
 }
 
@@ -96,6 +97,18 @@ fn server_key(store: &Store, now: DateTime<Utc>) -> Finding {
         ),
         Some(at) => Finding::ok(format!("{text}, expires {}", at.date_naive())),
     }
+}
+
+/// A lift that should have happened.
+fn late_lift(store: &Store, now: DateTime<Utc>) -> Result<Option<Finding>, Failure> {
+    let late = store.read_now(|tx| Ok::<_, Refusal>(tx.due_lifts(now - Duration::seconds(60), 1)?))?;
+    let late = late.first().map(|embargo| {
+        Finding::fail(
+            format!("the lift of {} is overdue by more than a minute", embargo.id),
+            "see whether a server runs and what it says: its log, /readyz, embargod hold list",
+        )
+    });
+    Ok(late)
 }
 
 /// What stands in the way of lifts and mail by somebody's will.
