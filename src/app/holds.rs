@@ -83,6 +83,10 @@ impl Operator<'_> {
             };
             tx.release_hold(&hold.id, OPERATOR, now)?;
             tx.audit(about("hold released", &hold, now));
+            if hold.kind == HoldKind::Recovery {
+                // What is remembered of the life before is given up on purpose.
+                tx.begin_incarnation(now)?;
+            }
             Ok(hold)
         })
     }

@@ -126,6 +126,14 @@ impl App {
         let held = self.store.read(|tx| tx.open_hold_kinds()).await.unwrap_or_default();
         let held: std::collections::BTreeSet<_> = held.into_iter().map(HoldKind::describe).collect();
         reasons.extend(held.into_iter().map(str::to_owned));
+        if self.witness().is_some_and(|witness| witness.trouble().is_some()) {
+            reasons.push("what happens cannot be remembered outside the database".to_owned());
+        }
+        let vanished = self.vanished().await;
+        if !vanished.is_empty() {
+            // They were public, so they may be named.
+            reasons.push(format!("published before, and not in this database: {}", vanished.join(", ")));
+        }
         let app = self.clone();
         // That a lift is late would tell strangers that there is one: doctor says it, to the operator alone.
         match self.store.read(move |tx| app.clock_trouble(tx)).await {

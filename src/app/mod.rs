@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod audit;
+pub mod backup;
 mod bodies;
 pub mod checkpoints;
 mod clock_watch;
@@ -20,6 +21,7 @@ pub mod lift;
 pub mod notices;
 mod people;
 pub mod pulse;
+pub mod recovery;
 pub mod refusal;
 pub mod removals;
 pub mod reports;

@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::app::witness::WitnessError;
 use crate::app::{App, Refusal, Settings, installation};
 use crate::clock::Clock;
 use crate::config::limits::LimitsConfig;
@@ -56,6 +57,9 @@ pub enum AssemblyError {
     /// The relay's settings cannot be used.
     #[error("the mail relay's settings cannot be used: {0}")]
     Relay(#[from] RelayError),
+    /// What is remembered outside the database cannot be read.
+    #[error("what this replica remembers cannot be compared with the database: {0}")]
+    Witness(#[from] WitnessError),
     /// A thread or socket could not be had.
     #[error("the operating system refused a thread or a socket: {0}")]
     System(#[from] std::io::Error),
@@ -129,6 +133,7 @@ impl Assembled {
         let app = App::new(store, parts.clock, parts.entropy, parts.settings, server_key)?;
         if let Some(state) = &parts.state {
             app.remember_in(state);
+            app.recover()?;
         }
         let worker = Worker::new(app.clone(), &relay);
         Ok(Self { app, worker, relay, http_threads: parts.http_threads, limits: parts.limits })

@@ -44,6 +44,7 @@ mod pool;
 mod request;
 mod server_key;
 mod signature;
+mod stream;
 #[cfg(test)]
 mod testing;
 mod trouble;
@@ -66,4 +67,5 @@ pub use pool::{ParsePool, PoolError};
 pub use request::{MAX_EXPIRES_AHEAD, RequestError, SignedRequest};
 pub use server_key::{ServerKey, ServerKeyError};
 pub use signature::{SignatureError, Verified, sign_detached, verify_detached};
+pub use stream::{SealingWriter, StreamError};
 pub use trouble::{Trouble, TroubleKind, Unusable};

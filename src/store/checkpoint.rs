@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::dialect::{self, Db};
 use super::schema::{advisories, audit, audit_head, checkpoints, incarnations};
-use super::{StoreError, Tx, instant};
+use super::{StoreError, Tx, instant, parsed};
 use crate::domain::hex;
 
 /// How far the audit log reaches.
@@ -120,6 +120,12 @@ struct EndedRow {
     at: i64,
 }
 
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
 impl Tx<'_> {
     /// How far the audit log reaches.
     pub fn audit_head(&mut self) -> Result<AuditHead, StoreError> {
@@ -168,8 +174,20 @@ impl Tx<'_> {
 
     /// Begins a new life.
     pub fn begin_incarnation(&mut self, now: DateTime<Utc>) -> Result<Incarnation, StoreError> {
+        let id = crate::domain::id::TokenId::from_random(self.random()).to_string();
+        self.insert_incarnation(id, now)
+    }
+
+    /// Takes down a life that this database has not seen and whose memory is given up.
+    pub fn give_up_incarnation(&mut self, id: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        if !self.incarnations()?.iter().any(|life| life.id == id) {
+            self.insert_incarnation(id.to_owned(), now)?;
+        }
+        Ok(())
+    }
+
+    fn insert_incarnation(&mut self, id: String, now: DateTime<Utc>) -> Result<Incarnation, StoreError> {
         let number = self.incarnations()?.last().map_or(1, |last| last.number + 1);
-        let id = crate::domain::id::TokenId::from_random(self.vault.entropy().bytes()).to_string();
         diesel::insert_into(incarnations::table)
             .values((
                 incarnations::number.eq(number),
@@ -203,11 +221,25 @@ impl Tx<'_> {
             return Ok(false);
         };
         // The id holds letters, digits and one slash: it was parsed.
-        let query = diesel::sql_query(format!(
-            "UPDATE {table} SET {ended} = {at} WHERE {key} = '{id}' AND {ended} IS NULL AND {given} <= {at}"
-        ));
-        let count = dialect::on_backend!(&mut *self.db, |connection| query.execute(connection))?;
-        Ok(count > 0)
+        let lives = format!("{key} = '{id}' AND {ended} IS NULL AND {given} <= {at}");
+        let query = diesel::sql_query(format!("SELECT count(*) AS count FROM {table} WHERE {lives}"));
+        let live: Count = dialect::on_backend!(&mut *self.db, |connection| query.get_result(connection))?;
+        if live.count == 0 {
+            return Ok(false);
+        }
+        let then = instant(*at, "revocations", id)?;
+        // Who is removed gives up more than a date says.
+        match *kind {
+            "contact" => self.remove_contact(&parsed(id, "contacts", id)?, then)?,
+            "maintainer" => self.remove_maintainer(&parsed(id, "maintainers", id)?, then)?,
+            "packager" => self.remove_packager(&parsed(id, "packagers", id)?, then)?,
+            "certificate" => self.revoke_certificate(&parsed(id, "certificates", id)?, then)?,
+            _ => {
+                let query = diesel::sql_query(format!("UPDATE {table} SET {ended} = {at} WHERE {lives}"));
+                dialect::on_backend!(&mut *self.db, |connection| query.execute(connection))?;
+            }
+        }
+        Ok(true)
     }
 
     /// Public ids and instants of what was published at `since` or later, in microseconds.

@@ -253,6 +253,13 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// How many copies the relay has not accepted and would still be handed.
+    pub fn unsent_deliveries(&mut self) -> Result<i64, StoreError> {
+        let waiting = [DeliveryState::Pending, DeliveryState::Leased, DeliveryState::Uncertain]
+            .map(|state| state.as_str());
+        Ok(deliveries::table.filter(deliveries::state.eq_any(waiting)).count().get_result(self.db)?)
+    }
+
     /// Fixes the bytes of a copy, before its first attempt.
     pub fn freeze_delivery(
         &mut self,

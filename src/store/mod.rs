@@ -11,6 +11,7 @@ mod checkpoint;
 mod commit;
 mod delivery;
 mod dialect;
+mod dump;
 mod embargo;
 mod fix;
 mod hold;
@@ -46,6 +47,7 @@ pub use checkpoint::{AuditHead, Incarnation, Revocation, StoredCheckpoint};
 pub use delivery::{Claimed, Delivery, Frozen, FrozenHead, NewDelivery, Outcome, Recipient};
 pub use dialect::Location;
 use dialect::{Db, Manager};
+pub use dump::TableShape;
 pub use embargo::{CaseContent, StoredEmbargo};
 pub use fix::{FixContent, RevisionContent, RevisionFix, StoredFix, StoredRevision};
 pub use hold::Hold;
@@ -315,6 +317,11 @@ impl Tx<'_> {
     /// From here on this transaction sees one state of the database. To be called first.
     pub fn freeze(&mut self) -> Result<(), StoreError> {
         Ok(dialect::snapshot(self.db)?)
+    }
+
+    /// Fresh random bytes, for ids.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        self.vault.entropy().bytes()
     }
 
     /// Notes that what this transaction does must be remembered outside the database as well.

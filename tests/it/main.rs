@@ -29,6 +29,7 @@ mod read_only;
 mod reading;
 mod record;
 mod reference;
+mod restore;
 mod revocation;
 mod shut_vault;
 mod smtp_faults;

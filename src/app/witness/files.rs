@@ -48,6 +48,14 @@ pub(super) fn read(folder: &Path, name: &str) -> io::Result<Option<String>> {
     }
 }
 
+/// Gives the file `name`, if there is one, another name, under which the next one replaces it.
+pub(super) fn set_aside(folder: &Path, name: &str) -> io::Result<()> {
+    match fs::rename(folder.join(name), folder.join(format!("{name}.given-up"))) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => settle(folder),
+    }
+}
+
 /// Keeps other processes from writing here until it is dropped.
 pub(super) fn lock(folder: &Path) -> io::Result<File> {
     let path = folder.join("anchor.lock");

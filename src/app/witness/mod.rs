@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::checkpoints::{self, Checkpoint, SignedCheckpoint};
-use super::{App, Refusal, installation};
+use super::{App, Refusal, installation, recovery};
 use crate::clock::Clock;
 use crate::domain::id::TokenId;
 use crate::entropy::Entropy;
@@ -186,7 +186,11 @@ impl Witness {
     fn keep_and_say(&self, store: &Store) {
         let trouble = match self.keep(store) {
             Ok(None) => None,
-            Ok(Some(doubt)) => Some(doubt.to_string()),
+            Ok(Some(doubt)) => {
+                let now = self.clock.now();
+                let held = store.write_now(|tx| recovery::hold(tx, &doubt.to_string(), now));
+                Some(held.map_or_else(|error| error.to_string(), |_| doubt.to_string()))
+            }
             Err(error) => Some(error.to_string()),
         };
         let mut memory = self.memory();
@@ -202,6 +206,17 @@ impl Witness {
     /// Why nothing is remembered at present, if that is so.
     pub fn trouble(&self) -> Option<String> {
         self.memory().trouble.clone()
+    }
+
+    /// The life that the anchor names, whoever signed it.
+    pub(super) fn anchored_life(&self) -> Option<String> {
+        anchor_in(&self.folder).and_then(|anchor| anchor.read()).map(|said| said.incarnation)
+    }
+
+    /// Sets the anchor aside: the operator goes on without what it says.
+    pub(super) fn set_aside(&self) -> Result<(), WitnessError> {
+        let _lock = files::lock(&self.folder).map_err(self.failed("anchor.lock"))?;
+        files::set_aside(&self.folder, ANCHOR).map_err(self.failed(ANCHOR))
     }
 
     /// What the files know to have ended.

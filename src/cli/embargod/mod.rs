@@ -6,9 +6,11 @@
 //! command line was wrong. It decides nothing about embargoes.
 
 mod audit;
+mod backup;
 mod certificate;
 mod configuration;
 mod console;
+mod copy;
 mod demo;
 mod doctor;
 mod failure;
@@ -26,6 +28,7 @@ mod pages;
 mod practice;
 mod project;
 mod relay_address;
+mod restore;
 mod screen;
 mod serve;
 mod template;
@@ -94,6 +97,12 @@ enum Command {
     /// Checks the log of changes and reads.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Writes everything the database holds into a file, encrypted to people, while the server works.
+    Backup(backup::BackupArguments),
+    /// Puts a backup into an empty database, shows what would happen, and goes on at the operator's word.
+    Restore(restore::RestoreArguments),
+    /// Copies the installation into another database: from SQLite to PostgreSQL, or back.
+    Copy(copy::CopyArguments),
     /// Looks at an OpenPGP certificate before anybody depends on it, and ends the use of one.
     #[command(subcommand)]
     Certificate(certificate::CertificateCommand),
@@ -144,6 +153,9 @@ fn execute(global: &Global, command: Command) -> Result<ExitCode, Failure> {
         Command::Hold(command) => hold::run(global, &command),
         Command::Key(command) => key::run(global, &command),
         Command::Audit(command) => audit::run(global, &command),
+        Command::Backup(arguments) => backup::run(global, &arguments),
+        Command::Restore(arguments) => restore::run(global, &arguments),
+        Command::Copy(arguments) => copy::run(global, &arguments),
         Command::Certificate(command) => certificate::run(global, &command),
         Command::Fix(command) => fix::run(&command),
         Command::Config(command) => configuration::run(global, &command),

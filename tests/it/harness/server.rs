@@ -185,6 +185,14 @@ impl TestServer {
         }
     }
 
+    /// Stops the server, and starts it on another database in the place of its own, which is removed.
+    pub async fn continue_on(&mut self, location: Location) {
+        self.stop().await;
+        let old = std::mem::replace(&mut self.location, location);
+        self.restart().await;
+        self.database.remove(&old).await;
+    }
+
     /// Stops the server and starts it again, with this key-encryption key.
     pub async fn restart_with(&mut self, kek: Result<KeyEncryptionKey, String>) {
         self.stop().await;

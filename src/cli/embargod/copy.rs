@@ -1,0 +1,53 @@
+//! `embargod copy`: the installation into another database, SQLite or PostgreSQL, and back.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::backup::{failed, progress, said};
+use super::console::{Global, location};
+use super::failure::Failure;
+use super::{restore, screen};
+use crate::app::backup;
+use crate::clock::Clock;
+use crate::config::without_password;
+use crate::entropy::Entropy;
+use crate::store::{Location, Store};
+use crate::vault::Vault;
+
+/// Arguments of `embargod copy`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    embargod copy --to postgres://embargod@db.example/embargod\n  \
+    embargod copy --to state/embargod.sqlite\n\n\
+    Stop the server first, and do not start it on the old database again: what one of them sends, the other does not \
+    know. Then write the new address into [database] of the configuration, and run: embargod doctor")]
+pub(super) struct CopyArguments {
+    /// An empty PostgreSQL database, or a SQLite file that does not exist.
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+}
+
+/// Copies, and says what comes next.
+pub(super) fn run(global: &Global, arguments: &CopyArguments) -> Result<ExitCode, Failure> {
+    let config = global.load()?;
+    // What is sealed is copied sealed: no key is needed.
+    let vault = Vault::locked("it is not needed to copy", Entropy::System);
+    let from = Store::open(location(&config)?, Arc::new(vault))?;
+    let place = Location::parse(&arguments.to);
+    if place == *from.location() {
+        return Err(Failure::unfit(
+            "this is the database that it is in already",
+            "name another one: --to URL",
+        ));
+    }
+    let into = restore::target(place, Err("it is not needed to copy".to_owned()))?;
+    let copied = backup::copy(&from, &into, Clock::System.now(), &mut progress).map_err(failed)?;
+    screen::item("copied", &said(&copied));
+    screen::item("same", "counts, chain and head of the audit log are equal on both sides");
+    screen::item(
+        "next",
+        &format!("[database] url = \"{}\" · embargod doctor", without_password(&arguments.to)),
+    );
+    screen::item("never", "start a server on the old database again: remove it when the new one works");
+    Ok(ExitCode::SUCCESS)
+}
