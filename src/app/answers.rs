@@ -53,8 +53,11 @@ impl App {
                 let bearer = bearer(tx, &token, (TokenKind::Api, Scope::ScheduleRead), now)?;
                 let mut list = Vec::new();
                 for embargo in tx.embargoes()? {
-                    if may_know(tx, &bearer.actor, &embargo)? {
-                        list.push(neutral(tx, &bearer.actor, embargo)?);
+                    match listed(tx, &bearer.actor, embargo) {
+                        Ok(report) => list.extend(report),
+                        // A damaged one hides no other.
+                        Err(Refusal::Store(error)) if error.is_about_one_thing() => error.say_once(),
+                        Err(refusal) => return Err(refusal),
                     }
                 }
                 Ok(list)
@@ -208,6 +211,10 @@ fn may_know(tx: &mut Tx<'_>, actor: &Actor, embargo: &Embargo) -> Result<bool, R
 
 /// Whether a notice with content was made for a packager; a cancelled embargo was told to those it reached.
 fn was_told(tx: &mut Tx<'_>, embargo: &Embargo, packager: &PackagerId) -> Result<bool, Refusal> {
+    if tx.destroyed_at(&embargo.id)?.is_some() {
+        // What was said to whom is gone; what was lifted is public.
+        return Ok(embargo.stage.name() == crate::domain::embargo::StageName::Lifted);
+    }
     Ok(tx.deliveries_of(&embargo.id)?.iter().any(|copy| {
         copy.packager.as_ref() == Some(packager)
             && copy.kind.carries_revision()
@@ -224,9 +231,14 @@ fn newest_revision(embargo: &Embargo) -> Option<u32> {
     }
 }
 
+fn listed(tx: &mut Tx<'_>, actor: &Actor, embargo: Embargo) -> Result<Option<NeutralReport>, Refusal> {
+    if may_know(tx, actor, &embargo)? { neutral(tx, actor, embargo).map(Some) } else { Ok(None) }
+}
+
 fn neutral(tx: &mut Tx<'_>, actor: &Actor, embargo: Embargo) -> Result<NeutralReport, Refusal> {
     let revision = newest_revision(&embargo);
-    let fixes = match revision {
+    let kept = tx.destroyed_at(&embargo.id)?.is_none();
+    let fixes = match revision.filter(|_| kept) {
         Some(number) => tx
             .fixes_of(&embargo.id, number)?
             .into_iter()

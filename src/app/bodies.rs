@@ -80,8 +80,10 @@ impl App {
                 })
                 .await;
             // One that cannot be made holds up no other: its copies say why when they are claimed.
-            if let Err(Refusal::Store(error)) = made {
-                return Err(Refusal::Store(error));
+            match made {
+                Err(Refusal::Store(error)) if error.is_about_one_thing() => error.say_once(),
+                Err(Refusal::Store(error)) => return Err(Refusal::Store(error)),
+                _ => {}
             }
         }
         Ok(())

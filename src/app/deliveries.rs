@@ -113,6 +113,11 @@ impl App {
                         Err(Refusal::Store(error)) if error.is_about_the_database() => {
                             return Err(Refusal::Store(error));
                         }
+                        // Nothing about a damaged one can be recorded either: it is looked at again after its lease.
+                        Err(Refusal::Store(error)) if error.is_about_one_thing() => {
+                            bodies.clear();
+                            error.say_once();
+                        }
                         // One copy that cannot be made delays no other.
                         Err(refusal) => {
                             // A body that was made with it was rolled back with it.
@@ -137,13 +142,20 @@ impl App {
                 if !tx.may_send(&claimed)? {
                     return Ok(false);
                 }
-                let notice = tx.notice(&claimed.notice)?;
-                if !app.passage(tx)?.allows(notice.kind) {
-                    return Ok(false);
-                }
-                let addressee = match addressee(tx, &notice, &claimed.recipient, now) {
+                let asked = match tx.notice(&claimed.notice) {
+                    Ok(notice) => {
+                        if !app.passage(tx)?.allows(notice.kind) {
+                            return Ok(false);
+                        }
+                        addressee(tx, &notice, &claimed.recipient, now)
+                    }
+                    Err(error) => Err(error.into()),
+                };
+                let addressee = match asked {
                     Ok(Some(addressee)) => addressee,
-                    Err(Refusal::Store(error)) => return Err(Refusal::Store(error)),
+                    Err(Refusal::Store(error)) if !error.is_about_one_thing() => {
+                        return Err(Refusal::Store(error));
+                    }
                     // The next claim finds the same, and says so.
                     Ok(None) | Err(_) => return Ok(false),
                 };

@@ -15,6 +15,7 @@ pub mod deliveries;
 pub mod embargoes;
 pub mod fixes;
 pub mod holds;
+pub mod housekeeping;
 pub mod installation;
 pub mod leases;
 pub mod lift;

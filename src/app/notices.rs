@@ -192,7 +192,14 @@ fn due(
         if !meant(&embargo.id) {
             continue;
         }
-        let lead = tx.project(&embargo.project)?.policy.notice_lead;
+        let lead = match tx.project(&embargo.project) {
+            Ok(project) => project.policy.notice_lead,
+            Err(error) if error.is_about_one_thing() => {
+                error.say_once();
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let raised = current.iter().any(|notice| notice.embargo == embargo.id && notice.facts.overdue);
         match &embargo.stage {
             // A week that is not left any more is nothing to announce in silence.
@@ -208,7 +215,32 @@ fn due(
     }
     let contacts = tx.contacts()?;
     for notice in &current {
-        let Some(embargo) = tx.embargo(&notice.embargo)? else { continue };
+        match copies_due(tx, notice, &contacts) {
+            Ok(copies) => work.extend(copies),
+            // A damaged one delays no other.
+            Err(Refusal::Store(error)) if error.is_about_one_thing() => error.say_once(),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    for (_, delivery) in tx.blocked_deliveries()? {
+        match usable(tx, &delivery.recipient, now) {
+            Ok(true) if delivery.current => work.push(Work::PutBack(delivery.id)),
+            Err(Refusal::Store(error)) if !error.is_about_one_thing() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(work)
+}
+
+/// The copies of a notice that should be there and are not.
+fn copies_due(
+    tx: &mut Tx<'_>,
+    notice: &Notice,
+    contacts: &[crate::store::Contact],
+) -> Result<Vec<Work>, Refusal> {
+    let mut work = Vec::new();
+    {
+        let Some(embargo) = tx.embargo(&notice.embargo)? else { return Ok(work) };
         let existing = tx.recipients_of(&notice.id)?;
         // Who may be told again after all: a copy was given up while the recipient was out of the audience.
         let given_up = tx.superseded_copies(&notice.id)?;
@@ -223,7 +255,7 @@ fn due(
             for person in tx.maintainers_of(&embargo.project)? {
                 add(Recipient::Maintainer(person.id), None);
             }
-            continue;
+            return Ok(work);
         }
         let members = tx.members(&embargo.project)?;
         let mut audience = tx.audience(&notice.embargo)?;
@@ -232,16 +264,11 @@ fn due(
             let told = told(tx, &notice.embargo)?;
             audience.retain(|packager| told.contains(packager));
         }
-        for contact in &contacts {
+        for contact in contacts {
             let meant = notice.facts.only.as_ref().is_none_or(|only| only == contact.id.as_str());
             if meant && audience.contains(&contact.packager) {
                 add(Recipient::Contact(contact.id.clone()), Some(contact.packager.clone()));
             }
-        }
-    }
-    for (_, delivery) in tx.blocked_deliveries()? {
-        if delivery.current && usable(tx, &delivery.recipient, now)? {
-            work.push(Work::PutBack(delivery.id));
         }
     }
     Ok(work)
@@ -282,6 +309,7 @@ pub(super) fn reconcile(
         for item in work {
             match tx.attempt(|tx| item.carry_out(app, tx, now)) {
                 Ok(()) => changed = true,
+                Err(Refusal::Store(error)) if error.is_about_one_thing() => error.say_once(),
                 Err(Refusal::Store(error)) if !matches!(error, crate::store::StoreError::Conflict) => {
                     return Err(Refusal::Store(error));
                 }

@@ -352,7 +352,16 @@ impl App {
                 let mut boards = Vec::new();
                 for embargo in tx.embargoes()? {
                     if decided_by(tx, &bearer.actor, &embargo.id).is_ok() {
-                        boards.push(board(tx, &bearer.actor, &embargo.id, now)?);
+                        match board(tx, &bearer.actor, &embargo.id, now) {
+                            Ok(board) => boards.push(board),
+                            // One that is damaged or destroyed hides no other.
+                            Err(Refusal::Store(error)) if error.is_about_one_thing() => {
+                                error.say_once();
+                                continue;
+                            }
+                            Err(Refusal::Rule { code: "destroyed", .. }) => continue,
+                            Err(refusal) => return Err(refusal),
+                        }
                         tx.audit(entry(
                             now,
                             &bearer.actor,

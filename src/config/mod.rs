@@ -118,6 +118,9 @@ impl Config {
         if !(1..=16).contains(&prefix.len()) || !prefix.bytes().all(allowed) {
             return wrong("server.id_prefix", "1 to 16 of the characters A-Z and 0-9, such as \"EMB\"");
         }
+        if !(31..=3650).contains(&self.keys.destroy_after_days) {
+            return wrong("keys.destroy_after_days", "a number of days from 31 to 3650, such as 90");
+        }
         if !(1 << 16..=1 << 26).contains(&self.mail.max_bytes) {
             return wrong("mail.max_bytes", "a number of bytes from 65536 to 67108864, such as 8388608");
         }

@@ -129,14 +129,24 @@ pub const SECTIONS: [Section; 7] = [
     Section {
         name: "keys",
         about: "What opens the database.",
-        keys: &[key(
-            "kek_file",
-            "a path",
-            Free,
-            Default("\"state/kek\""),
-            "The key-encryption key; its folder is the state directory. Mode 400. A credential `kek` in \
-             $CREDENTIALS_DIRECTORY comes first.",
-        )],
+        keys: &[
+            key(
+                "kek_file",
+                "a path",
+                Free,
+                Default("\"state/kek\""),
+                "The key-encryption key; its folder is the state directory. Mode 400. A credential `kek` in \
+                 $CREDENTIALS_DIRECTORY comes first.",
+            ),
+            key(
+                "destroy_after_days",
+                "a number of days",
+                Numbers(31, 3650),
+                Default("90"),
+                "How long after its end the content of a case is kept. Then its data key is destroyed: what was published \
+                 stays, the rest cannot be opened any more.",
+            ),
+        ],
     },
     Section {
         name: "mail",

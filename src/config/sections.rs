@@ -63,11 +63,13 @@ pub(super) fn is_postgres(url: &str) -> bool {
 pub struct KeysConfig {
     /// The key-encryption key. A file `kek` in `$CREDENTIALS_DIRECTORY` comes first.
     pub kek_file: PathBuf,
+    /// How many days after the end of an embargo its data key is destroyed.
+    pub destroy_after_days: u16,
 }
 
 impl Default for KeysConfig {
     fn default() -> Self {
-        Self { kek_file: PathBuf::from("state/kek") }
+        Self { kek_file: PathBuf::from("state/kek"), destroy_after_days: 90 }
     }
 }
 

@@ -223,7 +223,11 @@ impl Tx<'_> {
         for entry in trail {
             let owner = entry.embargo.as_ref().map_or(ROSTER, EmbargoId::as_str).to_owned();
             let place = Place { table: "audit", column: "detail", row: &entry.object };
-            let detail = self.seal(&owner, place, &entry.detail)?;
+            let detail = match self.seal(&owner, place, &entry.detail) {
+                // What is done after a case's content was destroyed is written down all the same.
+                Err(StoreError::Destroyed { .. }) => self.seal(ROSTER, place, &entry.detail)?,
+                sealed => sealed?,
+            };
             sealed.push((entry, detail));
         }
         diesel::update(audit_head::table)

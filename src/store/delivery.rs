@@ -375,12 +375,10 @@ impl Tx<'_> {
             .order((deliveries::created_at, deliveries::id))
             .select((Row::as_select(), notices::kind, notices::revision, notices::superseded_at.is_null()))
             .load::<(Row, String, Option<i32>, bool)>(self.db)?;
-        rows.into_iter()
-            .map(|row| {
-                let embargo = parsed(&row.0.embargo_id, "deliveries", &row.0.id)?;
-                Ok((embargo, self.opened_delivery(row)?))
-            })
-            .collect()
+        super::sound(rows.into_iter().map(|row| {
+            let embargo = parsed(&row.0.embargo_id, "deliveries", &row.0.id)?;
+            Ok((embargo, self.opened_delivery(row)?))
+        }))
     }
 
     fn opened_delivery(&mut self, row: (Row, String, Option<i32>, bool)) -> Result<Delivery, StoreError> {

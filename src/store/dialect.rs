@@ -1,4 +1,4 @@
-//! The only place that knows which SQL it speaks: connecting, migrating, beginning, upserts, claims.
+//! The only place that knows which SQL it speaks: connecting, beginning, upserts, claims.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,14 +8,10 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, Transact
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::StoreError;
 use super::pg::PgConn;
 use super::schema;
-
-const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// One connection to either database; queries are written once.
 #[derive(diesel::MultiConnection)]
@@ -148,58 +144,6 @@ pub(super) fn snapshot(db: &mut Db) -> QueryResult<()> {
         Db::Postgres(connection) => {
             connection.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         }
-    }
-}
-
-/// Runs the migrations that are missing; refuses a database made by a newer version.
-pub(super) fn migrate(db: &mut Db) -> Result<usize, StoreError> {
-    fn run<C: MigrationHarness<B>, B: diesel::backend::Backend>(
-        connection: &mut C,
-        source: EmbeddedMigrations,
-    ) -> Result<usize, StoreError>
-    where
-        EmbeddedMigrations: diesel::migration::MigrationSource<B>,
-    {
-        let failed =
-            |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
-        let known: Vec<String> = diesel::migration::MigrationSource::<B>::migrations(&source)
-            .map_err(failed)?
-            .iter()
-            .map(|migration| migration.name().version().to_string())
-            .collect();
-        let applied = connection.applied_migrations().map_err(failed)?;
-        if let Some(newer) = applied.iter().map(ToString::to_string).find(|version| !known.contains(version))
-        {
-            return Err(StoreError::NewerSchema(newer));
-        }
-        Ok(connection.run_pending_migrations(source).map_err(failed)?.len())
-    }
-    match db {
-        Db::Sqlite(connection) => run(connection, SQLITE_MIGRATIONS),
-        Db::Postgres(connection) => {
-            // Several replicas may start at once: the lock is held by the transaction, so that no pooler
-            // in between can leave it behind.
-            connection.transaction(|connection| {
-                connection
-                    .batch_execute("SELECT pg_advisory_xact_lock(736541200)")
-                    .map_err(StoreError::Query)?;
-                run(connection, POSTGRES_MIGRATIONS)
-            })
-        }
-    }
-}
-
-/// How many migrations this database still lacks.
-pub(super) fn pending(db: &mut Db) -> Result<usize, StoreError> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Migration(error.to_string());
-    match db {
-        Db::Sqlite(connection) => {
-            connection.pending_migrations(SQLITE_MIGRATIONS).map(|list| list.len()).map_err(failed)
-        }
-        // In a transaction, since a pooler may stand in between.
-        Db::Postgres(connection) => connection.transaction(|connection| {
-            connection.pending_migrations(POSTGRES_MIGRATIONS).map(|list| list.len()).map_err(failed)
-        }),
     }
 }
 

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::dialect::Db;
 use super::schema::embargoes;
-use super::{StoreError, Tx, corrupt, instant, optional_instant, parsed};
+use super::{StoreError, Tx, corrupt, instant, optional_instant, parsed, sound};
 use crate::domain::case::{CaseText, Credit, Waiver};
 use crate::domain::embargo::{Embargo, Schedule, Stage};
 use crate::domain::id::EmbargoId;
@@ -58,6 +59,23 @@ struct Row {
 }
 
 const TABLE: &str = "embargoes";
+
+/// What is sealed of a case: its content, and what stood beside it in clear, so that neither changes alone.
+#[derive(Serialize)]
+struct Sealing<'a> {
+    #[serde(flatten)]
+    content: &'a CaseContent,
+    row: String,
+}
+
+/// The same, opened. A version that did not seal the row yet leaves it out.
+#[derive(Deserialize)]
+struct Opened {
+    #[serde(flatten)]
+    content: CaseContent,
+    #[serde(default)]
+    row: Option<String>,
+}
 
 fn place(id: &str) -> Place<'_> {
     Place { table: TABLE, column: "case", row: id }
@@ -139,6 +157,28 @@ impl Row {
         })
     }
 
+    /// Everything that stands in clear, as one text.
+    fn in_clear(&self) -> String {
+        let text = format!(
+            "{} {} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {:?}",
+            self.id,
+            self.project_id,
+            self.stage,
+            self.version,
+            self.opened_at,
+            self.lifts_at,
+            self.lift_zone,
+            self.lift_local,
+            self.notice_at,
+            self.agreed_at,
+            self.revision,
+            self.early,
+            self.announced_at,
+            self.ended_at
+        );
+        crate::domain::hex_sha256(text.as_bytes())
+    }
+
     fn embargo(&self) -> Result<Embargo, StoreError> {
         Ok(Embargo {
             id: parsed(&self.id, TABLE, &self.id)?,
@@ -154,20 +194,68 @@ impl Tx<'_> {
     /// Stores a new embargo under a data key of its own.
     pub fn insert_embargo(&mut self, embargo: &Embargo, content: &CaseContent) -> Result<(), StoreError> {
         self.create_key(embargo.id.as_str(), embargo.opened_at)?;
-        let sealed = self.seal_json(embargo.id.as_str(), place(embargo.id.as_str()), content)?;
-        diesel::insert_into(embargoes::table).values(Row::new(embargo, sealed)).execute(self.db)?;
+        let row = self.sealed_row(embargo, content)?;
+        diesel::insert_into(embargoes::table).values(row).execute(self.db)?;
         Ok(())
+    }
+
+    fn sealed_row(&mut self, embargo: &Embargo, content: &CaseContent) -> Result<Row, StoreError> {
+        let mut row = Row::new(embargo, Vec::new());
+        let sealing = Sealing { content, row: row.in_clear() };
+        row.case_sealed = self.seal_json(&row.id, place(&row.id), &sealing)?;
+        Ok(row)
+    }
+
+    /// What is sealed in a row, unless what stands beside it is not what was written.
+    fn opened(&mut self, row: &Row) -> Result<CaseContent, StoreError> {
+        let opened: Opened = self.open_json(&row.id, place(&row.id), &row.case_sealed)?;
+        if opened.row.is_some_and(|sealed| sealed != row.in_clear()) {
+            return Err(corrupt(TABLE, &row.id));
+        }
+        Ok(opened.content)
+    }
+
+    /// An embargo whose row is what was written, as far as that can be known: not while the vault is shut, and not
+    /// once its data key is destroyed.
+    fn sound_embargo(&mut self, row: &Row) -> Result<Embargo, StoreError> {
+        if self.vault.locked_reason().is_none() {
+            match self.opened(row) {
+                Ok(_) | Err(StoreError::Destroyed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        row.embargo()
+    }
+
+    /// Those of `rows` that are sound. A row that cannot even be read is left out by reading each by its id.
+    fn sound_embargoes(
+        &mut self,
+        rows: QueryResult<Vec<Row>>,
+        ids: impl FnOnce(&mut Db) -> QueryResult<Vec<String>>,
+    ) -> Result<Vec<Embargo>, StoreError> {
+        let rows = match rows {
+            Err(diesel::result::Error::DeserializationError(_)) => {
+                let ids = ids(self.db)?;
+                let each = ids.into_iter().map(|id| {
+                    let row = embargoes::table.find(&id).select(Row::as_select()).first(self.db);
+                    row.map_err(|_| corrupt(TABLE, &id))
+                });
+                sound(each)?
+            }
+            rows => rows?,
+        };
+        sound(rows.iter().map(|row| self.sound_embargo(row)))
     }
 
     /// Stores a changed embargo and counts its version up. [`StoreError::Conflict`] if somebody was faster.
     pub fn save_embargo(&mut self, embargo: &mut Embargo, content: &CaseContent) -> Result<(), StoreError> {
-        let sealed = self.seal_json(embargo.id.as_str(), place(embargo.id.as_str()), content)?;
         let seen = embargo.version;
         embargo.version += 1;
+        let row = self.sealed_row(embargo, content)?;
         let changed = diesel::update(embargoes::table)
             .filter(embargoes::id.eq(embargo.id.as_str()))
             .filter(embargoes::version.eq(seen))
-            .set(Row::new(embargo, sealed))
+            .set(row)
             .execute(self.db)?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
@@ -179,7 +267,7 @@ impl Tx<'_> {
             .select(Row::as_select())
             .first(self.db)
             .optional()?
-            .map(|row| row.embargo())
+            .map(|row| self.sound_embargo(&row))
             .transpose()
     }
 
@@ -187,38 +275,56 @@ impl Tx<'_> {
     pub fn embargo_with_content(&mut self, id: &EmbargoId) -> Result<Option<StoredEmbargo>, StoreError> {
         let row = embargoes::table.find(id.as_str()).select(Row::as_select()).first(self.db).optional()?;
         let Some(row) = row else { return Ok(None) };
-        let content = self.open_json(&row.id, place(&row.id), &row.case_sealed)?;
+        let content = self.opened(&row)?;
         Ok(Some(StoredEmbargo { embargo: row.embargo()?, content }))
     }
 
     /// Every embargo, the newest first, without content.
     pub fn embargoes(&mut self) -> Result<Vec<Embargo>, StoreError> {
-        let rows =
-            embargoes::table.order(embargoes::opened_at.desc()).select(Row::as_select()).load(self.db)?;
-        rows.iter().map(Row::embargo).collect()
+        let rows = embargoes::table.order(embargoes::opened_at.desc()).select(Row::as_select()).load(self.db);
+        self.sound_embargoes(rows, |db| {
+            embargoes::table.order(embargoes::opened_at.desc()).select(embargoes::id).load(db)
+        })
     }
 
     /// Announced embargoes whose instant has come by `now`, the longest due first.
     pub fn due_lifts(&mut self, now: DateTime<Utc>, count: i64) -> Result<Vec<Embargo>, StoreError> {
-        let rows = embargoes::table
-            .filter(embargoes::stage.eq("announced"))
-            .filter(embargoes::lifts_at.le(now.timestamp_micros()))
-            .order(embargoes::lifts_at)
-            .limit(count)
-            .select(Row::as_select())
-            .load(self.db)?;
-        rows.iter().map(Row::embargo).collect()
+        let due = || {
+            embargoes::table
+                .filter(embargoes::stage.eq("announced"))
+                .filter(embargoes::lifts_at.le(now.timestamp_micros()))
+                .order(embargoes::lifts_at)
+                .limit(count)
+        };
+        let rows = due().select(Row::as_select()).load(self.db);
+        self.sound_embargoes(rows, |db| due().select(embargoes::id).load(db))
     }
 
     /// Scheduled embargoes whose notice is due by `now`, frozen or not.
     pub fn due_notices(&mut self, now: DateTime<Utc>) -> Result<Vec<Embargo>, StoreError> {
-        let rows = embargoes::table
-            .filter(embargoes::stage.eq("scheduled"))
-            .filter(embargoes::notice_at.le(now.timestamp_micros()))
-            .order(embargoes::notice_at)
-            .select(Row::as_select())
-            .load(self.db)?;
-        rows.iter().map(Row::embargo).collect()
+        let due = || {
+            embargoes::table
+                .filter(embargoes::stage.eq("scheduled"))
+                .filter(embargoes::notice_at.le(now.timestamp_micros()))
+                .order(embargoes::notice_at)
+        };
+        let rows = due().select(Row::as_select()).load(self.db);
+        self.sound_embargoes(rows, |db| due().select(embargoes::id).load(db))
+    }
+
+    /// Embargoes that ended by `before` and whose content is still kept, a few at a time.
+    pub fn ended_and_kept(&mut self, before: DateTime<Utc>) -> Result<Vec<EmbargoId>, StoreError> {
+        use super::schema::data_keys;
+        let ids = embargoes::table
+            .inner_join(data_keys::table.on(data_keys::owner.eq(embargoes::id)))
+            .filter(embargoes::stage.eq_any(["lifted", "cancelled"]))
+            .filter(embargoes::ended_at.le(before.timestamp_micros()))
+            .filter(data_keys::destroyed_at.is_null())
+            .order((embargoes::ended_at, embargoes::id))
+            .limit(100)
+            .select(embargoes::id)
+            .load::<String>(self.db)?;
+        sound(ids.iter().map(|id| parsed(id, TABLE, id)))
     }
 
     /// The next instant after `now` at which some embargo lifts or is due to be announced.

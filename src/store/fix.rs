@@ -139,7 +139,19 @@ impl Tx<'_> {
             .filter(revision_fixes::number.eq(stored_number(number)))
             .select((fixes::id, fixes::facts_sealed, fixes::created_at))
             .load::<(String, Vec<u8>, i64)>(self.db)?;
-        self.opened_fixes(embargo, rows)
+        let found = self.opened_fixes(embargo, rows)?;
+        // The frozen list says which they are: one that is missing must not be missing in silence.
+        let mut listed: Vec<String> = match self.revision(embargo, number)? {
+            Some(revision) => revision.content.fixes.into_iter().map(|fix| fix.id).collect(),
+            None => Vec::new(),
+        };
+        let mut ids: Vec<String> = found.iter().map(|fix| fix.id.to_string()).collect();
+        listed.sort();
+        ids.sort();
+        if listed != ids {
+            return Err(corrupt("revision_fixes", &format!("{embargo}/{number}")));
+        }
+        Ok(found)
     }
 
     fn opened_fixes(

@@ -65,29 +65,27 @@ impl Tx<'_> {
             .order((deliveries::not_before_at, deliveries::id))
             .select(Row::as_select())
             .load(self.db)?;
-        rows.into_iter()
-            .map(|row| {
-                let frozen = row
-                    .frozen_sealed
-                    .as_ref()
-                    .map(|sealed| self.open_json(&row.embargo_id, frozen_place(&row.id), sealed))
-                    .transpose()?;
-                let waited = |(id, state): &(String, String)| {
-                    *id == row.id && *state == DeliveryState::Pending.as_str()
-                };
-                Ok(Claimed {
-                    notice: parsed(&row.notice_id, "deliveries", &row.id)?,
-                    embargo: parsed(&row.embargo_id, "deliveries", &row.id)?,
-                    recipient: Recipient::read(&row.recipient_kind, &row.recipient_id, &row.id)?,
-                    attempts: u32::try_from(row.attempts).unwrap_or_default(),
-                    uncertain: u32::try_from(row.uncertain).unwrap_or_default(),
-                    fence: row.fence,
-                    frozen,
-                    may_have_arrived: row.uncertain > 0 || !taken.iter().any(waited),
-                    id: parsed(&row.id, "deliveries", &row.id)?,
-                })
+        // A damaged one stays with this worker until its lease ends, and holds up no other.
+        super::sound(rows.into_iter().map(|row| {
+            let frozen = row
+                .frozen_sealed
+                .as_ref()
+                .map(|sealed| self.open_json(&row.embargo_id, frozen_place(&row.id), sealed))
+                .transpose()?;
+            let waited =
+                |(id, state): &(String, String)| *id == row.id && *state == DeliveryState::Pending.as_str();
+            Ok(Claimed {
+                notice: parsed(&row.notice_id, "deliveries", &row.id)?,
+                embargo: parsed(&row.embargo_id, "deliveries", &row.id)?,
+                recipient: Recipient::read(&row.recipient_kind, &row.recipient_id, &row.id)?,
+                attempts: u32::try_from(row.attempts).unwrap_or_default(),
+                uncertain: u32::try_from(row.uncertain).unwrap_or_default(),
+                fence: row.fence,
+                frozen,
+                may_have_arrived: row.uncertain > 0 || !taken.iter().any(waited),
+                id: parsed(&row.id, "deliveries", &row.id)?,
             })
-            .collect()
+        }))
     }
 
     /// Holds a copy for longer; says whether this worker still held it.

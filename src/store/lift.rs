@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use sha2::Digest as _;
 
 use super::schema::{advisories, advisory_revisions, clock_marks, published_files};
 use super::{StoreError, Tx, corrupt, dialect, instant};
@@ -59,6 +60,7 @@ impl Tx<'_> {
             .values((
                 advisory_revisions::advisory_id.eq(&advisory.id),
                 advisory_revisions::number.eq(1),
+                advisory_revisions::content_sha256.eq(sha2::Sha256::digest(&content).to_vec()),
                 advisory_revisions::content.eq(content),
                 advisory_revisions::published_at.eq(now),
             ))

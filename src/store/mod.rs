@@ -15,9 +15,11 @@ mod dump;
 mod embargo;
 mod fix;
 mod hold;
+mod housekeeping;
 mod keys;
 mod lease;
 mod lift;
+mod migrations;
 mod notice;
 mod people;
 mod pg;
@@ -30,8 +32,8 @@ mod server;
 pub mod testing;
 mod tries;
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
 use diesel::connection::TransactionManager as _;
@@ -58,7 +60,7 @@ pub use notice::{Body, BodySubject, Notice, NoticeFacts};
 pub use people::{Contact, Maintainer, Packager, Project, StoredCertificate};
 pub use published::{Published, PublishedFile};
 
-use crate::vault::{DataKey, Place, Vault, VaultError};
+use crate::vault::{DataKey, Place, ROSTER, Vault, VaultError};
 
 /// Why the store could not do it. Holds no content.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +114,28 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is about one thing that is damaged or destroyed, so that others need not suffer from it.
+    pub fn is_about_one_thing(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Destroyed { .. } => true,
+            // Without the roster's key nothing works.
+            Self::Vault(VaultError::WrongKey { owner, .. } | VaultError::Retired { owner, .. }) => {
+                owner != ROSTER
+            }
+            Self::Vault(VaultError::Damaged { table, row, .. }) => *table != "data_keys" || row != ROSTER,
+            _ => false,
+        }
+    }
+
+    /// Names the thing in the log, once in the life of this process.
+    pub fn say_once(&self) {
+        static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let what = self.to_string();
+        if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(what.clone()) {
+            tracing::error!("left out: {what}");
+        }
+    }
+
     /// Whether the vault is shut, so that only what is public can be served.
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Vault(VaultError::Locked(_)))
@@ -172,12 +196,12 @@ impl Store {
 
     /// Brings the schema up to date; returns how many migrations ran.
     pub fn migrate(&self) -> Result<usize, StoreError> {
-        dialect::migrate(&mut *connection(&self.writers)?)
+        migrations::migrate(&mut *connection(&self.writers)?)
     }
 
-    /// How many migrations are missing.
+    /// How many migrations are missing; [`StoreError::NewerSchema`] if this program is too old for the database.
     pub fn pending_migrations(&self) -> Result<usize, StoreError> {
-        dialect::pending(&mut *connection(&self.writers)?)
+        migrations::pending(&mut *connection(&self.writers)?)
     }
 
     /// Where the data lives.
@@ -387,7 +411,7 @@ impl Tx<'_> {
 
     /// A keyed fingerprint of `value` for a `*_lookup` column.
     fn lookup(&mut self, kind: &str, value: &str) -> Result<Vec<u8>, StoreError> {
-        Ok(self.key(crate::vault::ROSTER)?.lookup(kind, value))
+        Ok(self.key(ROSTER)?.lookup(kind, value))
     }
 }
 
@@ -402,6 +426,19 @@ fn optional_instant(
     id: &str,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     micros.map(|micros| instant(micros, table, id)).transpose()
+}
+
+/// What is sound of many things. What is damaged is named in the log and left out, so that it holds up nothing else.
+fn sound<T>(found: impl Iterator<Item = Result<T, StoreError>>) -> Result<Vec<T>, StoreError> {
+    let mut kept = Vec::new();
+    for one in found {
+        match one {
+            Ok(one) => kept.push(one),
+            Err(error) if error.is_about_one_thing() => error.say_once(),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(kept)
 }
 
 fn corrupt(table: &'static str, id: &str) -> StoreError {

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::dialect::Db;
 use super::schema::{bodies, embargoes, heads, notices};
-use super::{StoreError, Tx, corrupt, dialect, instant, parsed};
+use super::{StoreError, Tx, corrupt, dialect, instant, parsed, sound};
 use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, EmbargoId, FixId, NoticeId};
 use crate::domain::notice::NoticeKind;
@@ -178,7 +179,7 @@ impl Tx<'_> {
                 notices::created_at,
             ))
             .load::<NoticeRow>(self.db)?;
-        rows.into_iter().map(|row| self.opened_notice(row)).collect()
+        sound(rows.into_iter().map(|row| self.opened_notice(row)))
     }
 
     /// One notice, current or not.
@@ -242,10 +243,11 @@ impl Tx<'_> {
             .filter(bodies::subject_id.eq(id))
             .filter(bodies::container.eq(container.as_str()))
             .filter(bodies::embargo_id.eq(embargo.as_str()))
-            .select((bodies::id, bodies::content, bodies::session_key_sealed))
-            .first::<(String, Vec<u8>, Vec<u8>)>(self.db)
+            .select((bodies::id, bodies::content, bodies::session_key_sealed, bodies::content_sha256))
+            .first::<(String, Vec<u8>, Vec<u8>, Option<Vec<u8>>)>(self.db)
             .optional()?;
-        let Some((id, content, sealed)) = row else { return Ok(None) };
+        let Some((id, content, sealed, sha256)) = row else { return Ok(None) };
+        as_written(&content, sha256.as_deref(), "bodies", &id)?;
         let place = Place { table: "bodies", column: "session_key", row: &id };
         let session_key = self.open(embargo.as_str(), place, &sealed)?;
         Ok(Some(Body { id, container, content, session_key }))
@@ -281,6 +283,7 @@ impl Tx<'_> {
             session_key_sealed: self.seal(embargo.as_str(), place, &body.session_key)?,
             content: body.content.clone(),
             created_at: now.timestamp_micros(),
+            content_sha256: Sha256::digest(&body.content).to_vec(),
         };
         dialect::insert_if_absent(self.db, &row)?;
         self.body(embargo, subject, body.container)?.ok_or_else(|| corrupt("bodies", &body.id))
@@ -293,11 +296,14 @@ impl Tx<'_> {
         certificate: &CertificateId,
         version: i64,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(heads::table
+        let row = heads::table
             .find((body, certificate.as_str(), version))
-            .select(heads::content)
-            .first(self.db)
-            .optional()?)
+            .select((heads::content, heads::content_sha256))
+            .first::<(Vec<u8>, Option<Vec<u8>>)>(self.db)
+            .optional()?;
+        let Some((content, sha256)) = row else { return Ok(None) };
+        as_written(&content, sha256.as_deref(), "heads", body)?;
+        Ok(Some(content))
     }
 
     /// Keeps a head unless another replica was faster; returns the one that every copy has.
@@ -315,6 +321,7 @@ impl Tx<'_> {
             certificate_version: version,
             content: content.to_vec(),
             made_at: now.timestamp_micros(),
+            content_sha256: Sha256::digest(content).to_vec(),
         };
         dialect::insert_if_absent(self.db, &row)?;
         self.head(body, certificate, version)?.ok_or_else(|| corrupt("heads", body))
@@ -332,6 +339,7 @@ struct BodyRow {
     session_key_sealed: Vec<u8>,
     content: Vec<u8>,
     created_at: i64,
+    content_sha256: Vec<u8>,
 }
 
 dialect::insertable_once!(BodyRow, bodies);
@@ -344,6 +352,20 @@ struct HeadRow {
     certificate_version: i64,
     content: Vec<u8>,
     made_at: i64,
+    content_sha256: Vec<u8>,
+}
+
+/// Refuses ciphertext that is not what was written. What an older version wrote has no digest.
+fn as_written(
+    content: &[u8],
+    sha256: Option<&[u8]>,
+    table: &'static str,
+    id: &str,
+) -> Result<(), StoreError> {
+    match sha256 {
+        Some(sha256) if sha256 != Sha256::digest(content).as_slice() => Err(corrupt(table, id)),
+        _ => Ok(()),
+    }
 }
 
 dialect::insertable_once!(HeadRow, heads);

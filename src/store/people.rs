@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dialect::Db;
 use super::schema::{certificates, maintainers, project_maintainers, projects};
-use super::{StoreError, Tx, corrupt, dialect, optional_instant, parsed};
+use super::{StoreError, Tx, corrupt, dialect, optional_instant, parsed, sound};
 use crate::domain::id::{CertificateId, ContactId, MaintainerId, PackagerId, ProjectId};
 use crate::domain::policy::Policy;
 use crate::vault::{Place, ROSTER};
@@ -107,7 +107,7 @@ impl Tx<'_> {
 
     /// Every project, by short name.
     pub fn projects(&mut self) -> Result<Vec<Project>, StoreError> {
-        projects::table
+        let rows = projects::table
             .order(projects::slug)
             .select((projects::id, projects::slug, projects::name, projects::policy))
             .load::<(String, String, String, String)>(self.db)?
@@ -115,8 +115,8 @@ impl Tx<'_> {
             .map(|(id, slug, name, policy)| {
                 let policy = serde_json::from_str(&policy).map_err(|_| corrupt("projects", &id))?;
                 Ok(Project { id: parsed(&id, "projects", &id)?, slug, name, policy })
-            })
-            .collect()
+            });
+        sound(rows)
     }
 
     /// One project.
@@ -290,7 +290,7 @@ impl Tx<'_> {
             .order(maintainers::id)
             .select((maintainers::id, maintainers::certificate_id, maintainers::person_sealed))
             .load::<MaintainerRow>(self.db)?;
-        rows.into_iter().map(|row| self.opened_maintainer(row)).collect()
+        sound(rows.into_iter().map(|row| self.opened_maintainer(row)))
     }
 
     /// One maintainer, unless the person has been removed.

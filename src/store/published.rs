@@ -2,10 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::r2d2::Pool;
+use sha2::Digest as _;
 
 use super::dialect::{self, Db, Manager};
 use super::schema::{advisory_revisions, published_files};
-use super::{StoreError, connection, corrupt};
+use super::{StoreError, connection, corrupt, sound};
 use crate::domain::advisory::Advisory;
 
 /// The public side's only handle.
@@ -45,7 +46,12 @@ impl Published {
                 .first::<(String, Vec<u8>, String)>(db)
                 .optional()
         })?;
-        Ok(row.map(|(media_type, content, sha256)| PublishedFile { media_type, content, sha256 }))
+        let Some((media_type, content, sha256)) = row else { return Ok(None) };
+        // Nobody gets bytes that were not published.
+        if crate::domain::hex_sha256(&content) != sha256 {
+            return Err(corrupt("published_files", path));
+        }
+        Ok(Some(PublishedFile { media_type, content, sha256 }))
     }
 
     /// Every advisory in its newest revision, the newest first.
@@ -57,19 +63,20 @@ impl Published {
                     advisory_revisions::advisory_id,
                     advisory_revisions::number,
                     advisory_revisions::content,
+                    advisory_revisions::content_sha256,
                 ))
-                .load::<(String, i32, String)>(db)
+                .load::<(String, i32, String, Option<Vec<u8>>)>(db)
         })?;
         let mut newest: std::collections::BTreeMap<String, i32> = std::collections::BTreeMap::new();
-        for (id, number, _) in &rows {
+        for (id, number, _, _) in &rows {
             let known = newest.entry(id.clone()).or_insert(*number);
             *known = (*known).max(*number);
         }
-        rows.into_iter()
-            .filter(|(id, number, _)| newest.get(id) == Some(number))
-            .map(|(id, _, content)| {
-                serde_json::from_str(&content).map_err(|_| corrupt("advisory_revisions", &id))
-            })
-            .collect()
+        let newest = rows.into_iter().filter(|(id, number, ..)| newest.get(id) == Some(number));
+        sound(newest.map(|(id, _, content, sha256)| {
+            let written = sha256.is_none_or(|sha256| sha256 == sha2::Sha256::digest(&content).as_slice());
+            let advisory = serde_json::from_str(&content).ok().filter(|_| written);
+            advisory.ok_or_else(|| corrupt("advisory_revisions", &id))
+        }))
     }
 }

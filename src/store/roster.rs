@@ -40,8 +40,7 @@ impl Tx<'_> {
             .filter(packagers::removed_at.is_null())
             .select((packagers::id, packagers::organisation_sealed))
             .load::<(String, Vec<u8>)>(self.db)?;
-        let mut found =
-            rows.into_iter().map(|row| self.opened_packager(row)).collect::<Result<Vec<_>, StoreError>>()?;
+        let mut found = super::sound(rows.into_iter().map(|row| self.opened_packager(row)))?;
         found.sort_by(|a, b| a.slug.cmp(&b.slug));
         Ok(found)
     }
@@ -85,7 +84,7 @@ impl Tx<'_> {
             .order(contacts::id)
             .select((contacts::id, contacts::packager_id, contacts::certificate_id, contacts::address_sealed))
             .load::<(String, String, String, Vec<u8>)>(self.db)?;
-        rows.into_iter().map(|row| self.opened_contact(row)).collect()
+        super::sound(rows.into_iter().map(|row| self.opened_contact(row)))
     }
 
     /// Every contact there ever was: for reading old records, never for telling anybody anything.

@@ -311,6 +311,7 @@ diesel::table! {
         number -> Integer,
         content -> Text,
         published_at -> BigInt,
+        content_sha256 -> Nullable<Binary>,
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use tokio::sync::{Mutex, watch};
 
+use crate::app::housekeeping::RETENTION;
 use crate::app::pulse::Loop;
 use crate::app::{App, Refusal};
 use crate::outbound::pool::RelayPool;
@@ -28,6 +29,7 @@ pub struct Worker {
     app: App,
     /// Kept outside of the loop that works on it, so that nothing in it is lost when the loop breaks off.
     outbox: Mutex<Outbox>,
+    retention: Duration,
 }
 
 /// What one look did.
@@ -53,7 +55,12 @@ impl Worker {
         let id: [u8; 26] = app.entropy.bytes();
         let name = crate::domain::id::DeliveryId::from_random(id).to_string();
         let outbox = Mutex::new(Outbox::new(app.clone(), relay, name));
-        Self { app, outbox }
+        Self { app, outbox, retention: RETENTION }
+    }
+
+    /// Sets how long the content of a case is kept after its end.
+    pub fn keep_content_for(&mut self, retention: Duration) {
+        self.retention = retention;
     }
 
     /// One look at everything: lifts first, then what is to be told, then what is to be sent.
@@ -62,6 +69,7 @@ impl Worker {
         let changed = self.app.reconcile_notices().await?;
         self.app.keep_record().await;
         let sent = self.deliver().await?;
+        self.app.keep_house(self.retention).await?;
         Ok(Done { lifted, sent, changed })
     }
 
@@ -97,6 +105,7 @@ impl Worker {
         let lifted = !self.app.lift_due().await?.is_empty();
         let changed = self.app.reconcile_notices().await? || lifted;
         self.app.keep_record().await;
+        self.app.keep_house(self.retention).await?;
         if changed {
             self.app.wake();
         }

@@ -193,6 +193,12 @@ impl TestServer {
         self.database.remove(&old).await;
     }
 
+    /// The parts of a second server, with the same key, over data that may be another's.
+    pub async fn replica_over(&self, location: Location) -> Assembled {
+        let kek = KeyEncryptionKey::from_text(&self.kek).map_err(|error| error.to_string());
+        assemble(Parts { location, ..self.parts(kek) }).await
+    }
+
     /// Stops the server and starts it again, with this key-encryption key.
     pub async fn restart_with(&mut self, kek: Result<KeyEncryptionKey, String>) {
         self.stop().await;

@@ -53,6 +53,7 @@ pub(super) fn run(global: &Global, file: &Path) -> Result<ExitCode, Failure> {
     let text = Zeroizing::new(files::read(file)?);
     let vault = Vault::locked("only the key that is checked is used", Entropy::System);
     let store = Store::open(location(&config)?, Arc::new(vault))?;
+    store.pending_migrations()?;
     let proofs = prove(&store, &text)?;
     let whole = proofs.iter().any(Proof::holds)
         || proofs.iter().map(|proof| proof.opened).sum::<usize>()

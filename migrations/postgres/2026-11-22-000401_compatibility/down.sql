@@ -1,0 +1,2 @@
+ALTER TABLE advisory_revisions DROP COLUMN content_sha256;
+DELETE FROM settings WHERE name = 'oldest-compatible';
