@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use tokio::sync::watch;
@@ -19,6 +20,11 @@ use crate::outbound::smtp::RelayError;
 use crate::store::{Location, Store, StoreError};
 use crate::vault::{KeyEncryptionKey, KeySource, Vault};
 use crate::worker::Worker;
+
+/// How long a server that stops waits for what the worker has in hand.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long it takes leave of the relay.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What a server is put together from.
 pub struct Parts {
@@ -193,9 +199,17 @@ impl Running {
     pub async fn stop(self) {
         self.stop.send_replace(true);
         self.app.wake();
-        self.serving.stop().await;
-        let _ = self.worker.await;
-        self.app.keep_record_now().await;
-        self.relay.close().await;
+        let Self { app, serving, mut worker, relay, .. } = self;
+        let finished = async {
+            serving.stop().await;
+            // What the worker does not finish in time is taken up again after its lease.
+            if tokio::time::timeout(PATIENCE, &mut worker).await.is_err() {
+                tracing::warn!("the worker did not finish in time");
+                worker.abort();
+            }
+        };
+        finished.await;
+        app.keep_record_now().await;
+        let _ = tokio::time::timeout(FAREWELL, relay.close()).await;
     }
 }

@@ -26,6 +26,7 @@ mod migrations;
 mod openapi;
 mod outbox;
 mod pages;
+mod process;
 mod read_only;
 mod reading;
 mod record;

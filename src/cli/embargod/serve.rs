@@ -27,7 +27,7 @@ use crate::entropy::Entropy;
     embargod serve\n  \
     embargod serve --check                        before a restart: would it answer?\n  \
     embargod serve --config /etc/embargod/embargod.toml\n\n\
-    SIGTERM or Ctrl-C: no new requests, what was begun is finished, then it ends with 0. Without the \
+    SIGTERM or Ctrl-C: no new requests, what was begun is finished, then it ends with 0; a second one ends it at once. Without the \
     key-encryption key it serves what is public and says so in /readyz.")]
 pub(super) struct ServeArguments {
     /// Put everything together except the socket, say whether it would answer, and end.
@@ -102,13 +102,14 @@ fn prepare(global: &Global, console: Console, threads: usize) -> Result<Prepared
         http_threads: threads,
         limits: config.limits.clone(),
     };
-    let assembled = Assembled::with_source(parts, Some(global.key_source(&config)))?;
+    let mut assembled = Assembled::with_source(parts, Some(global.key_source(&config)))?;
+    assembled.worker.keep_content_for(chrono::Duration::days(config.keys.destroy_after_days.into()));
     Ok(Prepared { config, assembled, rehearsal })
 }
 
 async fn serve(prepared: Prepared, listener: TcpListener) -> Result<ExitCode, Failure> {
     let Prepared { config, assembled, rehearsal } = prepared;
-    let stop = Stop::listen()?;
+    let mut stop = Stop::listen()?;
     if let Some((hand, present)) = rehearsal {
         rehearse(&assembled, listener, &config, hand, present, stop).await?;
         return Ok(ExitCode::SUCCESS);
@@ -116,9 +117,14 @@ async fn serve(prepared: Prepared, listener: TcpListener) -> Result<ExitCode, Fa
     let running = assembled.run(listener).await.map_err(Failure::system("to answer"))?;
     announce(&running.app, running.address(), &config);
     stop.wait().await;
-    tracing::info!("stopping: what was begun is finished");
-    running.stop().await;
-    Ok(ExitCode::SUCCESS)
+    tracing::info!("stopping: what was begun is finished; a second signal ends it at once");
+    tokio::select! {
+        () = running.stop() => Ok(ExitCode::SUCCESS),
+        () = stop.wait() => {
+            tracing::warn!("ended by a second signal; what was begun is taken up again by whoever starts next");
+            std::process::exit(1)
+        }
+    }
 }
 
 /// Serves a practice installation, whose clock can be moved while it runs.
@@ -128,7 +134,7 @@ async fn rehearse(
     config: &Config,
     hand: Arc<VirtualClock>,
     present: DateTime<Utc>,
-    stop: Stop,
+    mut stop: Stop,
 ) -> Result<(), Failure> {
     let state = config.state();
     let (door, requests) = practice::open(&state)?;
@@ -157,7 +163,7 @@ impl Stop {
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    async fn wait(mut self) {
+    async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -66,20 +66,27 @@ pub async fn run(options: Options) -> i32 {
 
 async fn rehearse(options: Options, script: &mut Script) -> Result<(), Fault> {
     let listener = listen(options.port, script)?;
-    // From here on Ctrl-C no longer kills: what was put up is taken down first.
+    // From here on Ctrl-C and SIGTERM no longer kill: what was put up is taken down first.
     let mut interrupt =
         signal(SignalKind::interrupt()).map_err(Fault::because("Ctrl-C could be listened to"))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(Fault::because("a signal could be listened to"))?;
     let mut stage = Stage::set(&options, listener).await?;
     let mut outcome = tokio::select! {
         told = tell(&mut stage, &options, script) => told,
         _ = interrupt.recv() => Err(Fault::new("it was left to come to its end")),
+        _ = terminate.recv() => Err(Fault::new("it was left to come to its end")),
     };
     if outcome.is_ok() && !options.exit {
         script.say(&format!(
             "\n{} shows the result.  Ctrl-C ends.  Try your own:  embargod demo --fix my.patch --to my-key.asc",
             stage.line.base_url
         ));
-        outcome = interrupt.recv().await.ok_or_else(|| Fault::new("Ctrl-C was awaited"));
+        let ended = tokio::select! {
+            ended = interrupt.recv() => ended,
+            ended = terminate.recv() => ended,
+        };
+        outcome = ended.ok_or_else(|| Fault::new("Ctrl-C was awaited"));
     }
     stage.strike().await;
     outcome

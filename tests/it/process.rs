@@ -1,0 +1,209 @@
+//! The real program, from outside: how it ends, and which databases it refuses.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use diesel::connection::SimpleConnection as _;
+use tempfile::TempDir;
+
+use crate::corruption::{connect, words};
+use crate::harness::person;
+
+/// An installation made by `embargod init`.
+struct Installation {
+    folder: TempDir,
+}
+
+impl Installation {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ada = folder.path().join("ada.asc");
+        std::fs::write(&ada, person("Ada", "ada@requests.example").certificate().to_armored()).unwrap();
+        let installation = Self { folder };
+        let made = installation.run(&[
+            "init",
+            "--project",
+            "requests",
+            "--preset",
+            "requests",
+            "--maintainer",
+            "ada.asc",
+        ]);
+        assert!(made.status.success(), "{}", said(&made));
+        installation
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("state/embargod.sqlite")
+    }
+
+    fn command(&self, line: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_embargod"));
+        command.args(line).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &[&str]) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// A server that answers, where it does, and what it logs from then on.
+    fn serve(&self) -> (Child, String, BufReader<std::process::ChildStderr>) {
+        let mut server = self
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        let log = BufReader::new(server.stderr.take().unwrap());
+        (server, address, log)
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+fn terminate(child: &Child) {
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+}
+
+fn until(log: &mut BufReader<std::process::ChildStderr>, word: &str) {
+    let mut line = String::new();
+    while !line.contains(word) {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the log ended without {word:?}");
+    }
+}
+
+/// A request of which half has arrived.
+fn half_a_request(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /api/v1/challenges HTTP/1.1\r\nHost: {address}\r\nContent-Length: 8\r\nExpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // The server asks for the rest: from here on the request is in its hands.
+    let mut asked = [0; 12];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    stream.write_all(b"half").unwrap();
+    stream
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_finishes_the_request_in_its_hands_and_ends_with_zero() {
+    let installation = Installation::new();
+    let (mut server, address, mut log) = installation.serve();
+    let mut request = half_a_request(&address);
+    terminate(&server);
+    until(&mut log, "stopping");
+    request.write_all(b"half").unwrap();
+    let mut answer = String::new();
+    request.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("HTTP/1.1 400"), "{answer}");
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    assert!(TcpStream::connect(&address).is_err());
+}
+
+#[test]
+fn a_second_signal_ends_a_server_that_still_waits() {
+    let installation = Installation::new();
+    let (mut server, address, mut log) = installation.serve();
+    let request = half_a_request(&address);
+    terminate(&server);
+    until(&mut log, "stopping");
+    terminate(&server);
+    assert_eq!(server.wait().unwrap().code(), Some(1));
+    drop(request);
+}
+
+#[test]
+fn a_rehearsal_that_is_told_to_stop_leaves_no_folder_behind() {
+    let place = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_embargod"))
+        .args(["demo", "--port", "0"])
+        .env("TMPDIR", place.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut screen = BufReader::new(demo.stdout.take().unwrap());
+    let mut line = String::new();
+    while std::fs::read_dir(place.path()).unwrap().count() == 0 {
+        assert!(screen.read_line(&mut line).unwrap() > 0, "it ended without a folder: {line}");
+    }
+    terminate(&demo);
+    let code = demo.wait().unwrap().code();
+    assert!(code.is_some(), "it was killed instead of ending");
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+const COMMANDS: [&[&str]; 9] = [
+    &["serve"],
+    &["serve", "--check"],
+    &["migrate"],
+    &["doctor"],
+    &["token", "list"],
+    &["audit", "verify"],
+    &["key", "list"],
+    &["key", "rotate"],
+    &["project", "list"],
+];
+
+#[test]
+fn a_database_that_a_newer_program_changed_is_used_if_it_says_so_and_refused_by_every_command_if_not() {
+    let installation = Installation::new();
+    let mut database = connect(&installation.database());
+    database
+        .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')")
+        .unwrap();
+    for line in [&["serve", "--check"][..], &["migrate"], &["audit", "verify"]] {
+        let output = installation.run(line);
+        assert!(output.status.success(), "{line:?}: {}", said(&output));
+    }
+    database
+        .batch_execute(
+            "UPDATE settings SET value = CAST('29990101000000' AS BLOB) WHERE name = 'oldest-compatible'",
+        )
+        .unwrap();
+    for line in COMMANDS {
+        let output = installation.run(line);
+        assert_eq!(output.status.code(), Some(1), "{line:?}: {}", said(&output));
+        let sentence =
+            "holds migration 29990101000000, which this version does not know: run the newer embargod";
+        assert!(said(&output).contains(sentence), "{line:?}: {}", said(&output));
+    }
+    let copies = std::fs::read_dir(installation.folder.path().join("state")).unwrap();
+    let copies =
+        copies.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".schema-"));
+    assert_eq!(copies.count(), 0, "what is refused is not copied");
+}
+
+#[test]
+fn a_database_file_that_was_cut_off_is_refused_with_a_sentence() {
+    let installation = Installation::new();
+    let file = installation.database();
+    assert_eq!(
+        words(&mut connect(&file), "SELECT journal_mode AS one, '' AS two FROM pragma_journal_mode")[0].0,
+        "wal"
+    );
+    connect(&file).batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    for length in [whole.len() / 2, 50] {
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", file.display()));
+        }
+        std::fs::write(&file, &whole[..length]).unwrap();
+        // Each waits a while for a connection before it gives up.
+        for line in [&["serve"][..], &["doctor"]] {
+            let output = installation.run(line);
+            assert_eq!(output.status.code(), Some(1), "{length} bytes, {line:?}: {}", said(&output));
+            assert!(!said(&output).contains("panicked"), "{length} bytes, {line:?}: {}", said(&output));
+        }
+    }
+}
