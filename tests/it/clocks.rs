@@ -73,7 +73,11 @@ async fn a_jump_that_was_right_is_believed_on_the_operators_word() {
     server.clock.set_apart(Duration::hours(1));
     calm(&server).await;
     assert!(!is_public(&server).await);
-    server.as_operator(|operator| drop(operator.confirm_clock().unwrap())).await;
+    server
+        .as_operator(|operator| {
+            operator.confirm_clock().unwrap();
+        })
+        .await;
     server.run_worker_until_idle().await;
     assert!(is_public(&server).await);
     assert!(ready(&server).await.contains("\"ready\":true"));
@@ -93,7 +97,11 @@ async fn a_server_that_starts_before_what_its_database_has_seen_holds_until_it_i
     server.restart().await;
     assert_eq!(server.run_worker_until_idle().await.sent, 1, "the alarm, and not the announcement");
     assert!(ready(&server).await.contains("2 h 0 min behind what the database has seen"));
-    server.as_operator(|operator| drop(operator.confirm_clock().unwrap())).await;
+    server
+        .as_operator(|operator| {
+            operator.confirm_clock().unwrap();
+        })
+        .await;
     calm(&server).await;
     assert!(ready(&server).await.contains("\"ready\":true"), "{}", ready(&server).await);
     // What became due by the clock as it was waits for it, and is not lost.
