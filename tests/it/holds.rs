@@ -8,7 +8,7 @@ use embargod::app::Refusal;
 use embargod::domain::hold::HoldKind;
 use embargod::domain::id::HoldId;
 use embargod::domain::notice::DeliveryState;
-use embargod::store::{Hold, Location};
+use embargod::store::{Hold, Location, Tx};
 
 use crate::harness::{Change, TestServer, ordinary_text, start, utc};
 
@@ -196,7 +196,11 @@ async fn a_clock_that_jumps_in_the_middle_of_a_lift_stops_it_unless_it_is_done()
         let done = advances(&mut lift, step).await;
         // While nobody else writes to SQLite, so that no transaction looked before the jump and ends after it.
         let hand = std::sync::Arc::clone(&server.clock);
-        server.change(move |_| Ok::<_, Refusal>(hand.set_apart(chrono::Duration::hours(1)))).await;
+        let jump = move |_: &mut Tx<'_>| {
+            hand.set_apart(chrono::Duration::hours(1));
+            Ok::<_, Refusal>(())
+        };
+        server.change(jump).await;
         let alone = matches!(server.location(), Location::Sqlite(_));
         let then = public().await;
         if done.is_none() {
