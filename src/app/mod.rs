@@ -13,6 +13,7 @@ mod clock_watch;
 pub mod commands;
 pub mod deliveries;
 pub mod embargoes;
+mod fate;
 pub mod fixes;
 pub mod holds;
 pub mod housekeeping;

@@ -177,6 +177,28 @@ impl App {
         Ok(())
     }
 
+    /// Holds everything, because what is remembered outside could not be compared with a damaged database. Needs no key.
+    pub fn doubt(&self, refusal: &Refusal) -> Result<(), Refusal> {
+        tracing::error!(
+            "RECOVERY HOLD: what this replica remembers cannot be compared with the database: {refusal}"
+        );
+        let now = self.clock.now();
+        self.store.write_now(|tx| {
+            if !tx.open_hold_kinds()?.contains(&HoldKind::Recovery) {
+                let id = HoldId::from_random(tx.random());
+                let placed_by = "server".to_owned();
+                tx.place_hold(&Hold {
+                    id,
+                    kind: HoldKind::Recovery,
+                    reason: None,
+                    placed_at: now,
+                    placed_by,
+                })?;
+            }
+            Ok(())
+        })
+    }
+
     /// Public ids that were published before and that this database does not know; empty unless it is held.
     pub(super) async fn vanished(&self) -> Vec<String> {
         let Some(published) = self.witness().and_then(|witness| witness.published().ok()) else {

@@ -129,7 +129,7 @@ impl Assembled {
                 tracing::error!("public-only: {refusal}");
                 (store, None)
             }
-            Err(Refusal::Store(StoreError::Vault(error))) => {
+            Err(Refusal::Store(error @ (StoreError::Vault(_) | StoreError::Corrupt { .. }))) => {
                 tracing::error!("public-only: {error}");
                 (open_store(parts.location, Err(error.to_string()), &parts.entropy)?, None)
             }
@@ -139,7 +139,11 @@ impl Assembled {
         let app = App::new(store, parts.clock, parts.entropy, parts.settings, server_key)?;
         if let Some(state) = &parts.state {
             app.remember_in(state);
-            app.recover()?;
+            match app.recover() {
+                // What cannot be compared may be anything: nothing is sent or lifted, and what is public stays.
+                Err(WitnessError::Refused(refusal)) => app.doubt(&refusal)?,
+                recovered => recovered?,
+            }
         }
         let worker = Worker::new(app.clone(), &relay);
         Ok(Self { app, worker, relay, http_threads: parts.http_threads, limits: parts.limits })

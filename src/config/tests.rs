@@ -34,7 +34,11 @@ fn a_misspelt_key_names_its_line_and_the_one_that_was_meant() {
     let text = format!("{SHORTEST}[logs]\nfilter = 'info'");
     assert!(refusal(&text).contains("unknown key \"logs\"; did you mean \"log\"?"), "{}", refusal(&text));
     let text = format!("{SHORTEST}[metrics]");
-    assert!(refusal(&text).ends_with("known here: server, database, keys, mail, log"), "{}", refusal(&text));
+    assert!(
+        refusal(&text).ends_with("known here: server, database, keys, mail, log, limits"),
+        "{}",
+        refusal(&text)
+    );
 }
 
 #[test]

@@ -65,7 +65,11 @@ impl Tx<'_> {
                 key_encryption_keys::retired_at.nullable(),
             ))
             .first::<(String, Vec<u8>, Option<i64>, Option<i64>)>(self.db)
-            .optional()?;
+            .optional()
+            .map_err(|error| match error {
+                diesel::result::Error::DeserializationError(_) => corrupt("data_keys", owner),
+                other => other.into(),
+            })?;
         let (kek_id, wrapped, destroyed, retired) = row.ok_or_else(|| corrupt("data_keys", owner))?;
         if let Some(at) = optional_instant(destroyed, "data_keys", owner)? {
             self.vault.forget(owner);

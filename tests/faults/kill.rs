@@ -1,14 +1,12 @@
 //! kill -9 at every point at which something becomes durable, is sent, or is answered.
 
-use embargod::clock::Clock;
-
 use crate::database::Kind;
 use crate::dice::{Dice, Scale};
 use crate::fault::{Countdown, Target};
 use crate::installation::Template;
 use crate::patience::Since;
 use crate::relay::{Act, Event, Relay, Stage};
-use crate::server::{Nurse, Under, free_port, operate};
+use crate::server::{Nurse, Under, check_audit, free_port};
 use crate::story::Teller;
 use crate::watcher::Watcher;
 use rustix::process::Signal;
@@ -87,8 +85,7 @@ async fn round(template: &Template, point: Point) -> Counted {
     assert!(first >= told.lifts_at, "it was public at {first}, and promised for {}", told.lifts_at);
     target.clear();
     let kills = nurse.stop().await;
-    let audit = operate(&place.folder(0), &["audit", "verify"]);
-    assert!(audit.contains("the chain is whole"), "{audit}");
+    check_audit(&place.folder(0));
     let kept = relay.kept();
     let extra_copies = kept.values().map(|copies| copies.digests.len() - 1).sum();
     Counted { kills, polls, extra_copies, late_milliseconds: (first - told.lifts_at).num_milliseconds() }

@@ -6,7 +6,6 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use embargod::clock::Clock;
 use embargod::config::relay::{RelayConfig, RelayTls};
 use embargod::wire;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use embargod::clock::Clock;
 
 /// Longer than every promise about time.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Measures how long something takes.
 #[derive(Clone, Copy, Debug)]

@@ -66,10 +66,13 @@ pub struct Copies {
     pub unanswered: usize,
 }
 
+/// A whole mail and who it was for.
+type Whole = (String, Vec<u8>);
+
 struct State {
     script: Box<Script>,
     kept: Mutex<HashMap<String, Copies>>,
-    bodies: Option<Mutex<Vec<(String, Vec<u8>)>>>,
+    bodies: Option<Mutex<Vec<Whole>>>,
 }
 
 /// The running mail server; stops when dropped.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use embargod::clock::Clock;
 use rustix::process::Signal;
 
 use crate::database::Kind;
@@ -12,7 +11,7 @@ use crate::installation::{Place, Template};
 use crate::patience::Since;
 use crate::proxy::{Pass, Proxy};
 use crate::relay::{Act, Event, Relay, Stage};
-use crate::server::{Server, Under, free_port, operate};
+use crate::server::{Server, Under, check_audit, free_port};
 use crate::story::Teller;
 use crate::watcher::Watcher;
 
@@ -147,8 +146,7 @@ async fn round(template: &Template, count: usize, blow: Blow, step: Step) -> (bo
     let (_, first) = watcher.end().await;
     let first = first.unwrap();
     assert!(first >= told.lifts_at, "it was public at {first}, and promised for {}", told.lifts_at);
-    let audit = operate(&place.folder(0), &["audit", "verify"]);
-    assert!(audit.contains("the chain is whole"), "{audit}");
+    check_audit(&place.folder(0));
     (replicas.struck.is_over(), (first - told.lifts_at).num_milliseconds())
 }
 

@@ -239,3 +239,14 @@ pub fn operate(folder: &Path, arguments: &[&str]) -> String {
     assert!(output.status.success(), "embargod {}: {text}{errors}", arguments.join(" "));
     text
 }
+
+/// Checks the audit log of an installation that stands still, and that it holds one lift.
+pub fn check_audit(folder: &Path) {
+    let verdict = operate(folder, &["audit", "verify"]);
+    assert!(verdict.contains("the chain is whole"), "{verdict}");
+    let file = folder.join("audit.export");
+    operate(folder, &["audit", "export", file.to_str().unwrap()]);
+    let entries = std::fs::read_to_string(file).unwrap();
+    let lifts = entries.lines().filter(|line| line.contains("\"lifted\"")).count();
+    assert_eq!(lifts, 1, "{entries}");
+}

@@ -98,7 +98,7 @@ impl Seen {
                 }
             }
             404 if was_public => {
-                self.complaints.push(format!("{path} was missing while the rest was public"))
+                self.complaints.push(format!("{path} was missing while the rest was public"));
             }
             404 | 503 => {}
             other => self.complaints.push(format!("{path} answered {other}")),

@@ -128,6 +128,6 @@ async fn head_says_of_what_is_public_what_get_would_and_of_nothing_else_anything
         );
         assert!(head.body.is_empty() && !get.body.is_empty(), "{path}");
     }
-    assert_eq!(server.client.call("HEAD", "/board", &[], None).await.status, 404);
+    assert_eq!(server.client.call("HEAD", "/board", &[], None).await.status, 405);
     server.finish().await;
 }

@@ -162,9 +162,10 @@ impl Response {
         problem.kind.rsplit(':').next().unwrap_or_default().to_owned()
     }
 
-    /// Everything but the moment it was sent, to compare two answers.
+    /// Everything but the moment it was sent, to compare two answers. Whether the connection is kept depends on
+    /// how much of an unread body had arrived by then.
     pub fn without_date(mut self) -> Self {
-        self.headers.retain(|(name, _)| name != "date");
+        self.headers.retain(|(name, _)| name != "date" && name != "connection");
         self
     }
 
