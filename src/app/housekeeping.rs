@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Duration, Utc};
 
 use super::{Actor, App, Refusal, entry};
+use crate::domain::hold::Passage;
 
 /// How long after its end the content of a case is kept, unless the operator decides otherwise.
 pub const RETENTION: Duration = Duration::days(90);
@@ -39,8 +40,12 @@ impl App {
         let app = self.clone();
         self.store
             .write(move |tx| {
-                let now = app.clock.now();
-                if !tx.take_tick(TASK, tick)? {
+                // What is destroyed does not come back: a clock in doubt, or one that only says so, destroys nothing.
+                if app.passage(tx)? != Passage::Open {
+                    return Ok(Vec::new());
+                }
+                let now = app.look_at_clock(tx)?.due_by;
+                if tick > now || !tx.take_tick(TASK, tick)? {
                     return Ok(Vec::new());
                 }
                 let mut destroyed = Vec::new();

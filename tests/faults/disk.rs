@@ -4,7 +4,7 @@ use chrono::{Duration, SubsecRound as _};
 use embargod::clock::Clock;
 use embargod::wire;
 
-use crate::database::Kind;
+use crate::database::{Kind, copy_folder};
 use crate::dice::Scale;
 use crate::fault::Target;
 use crate::harness::{Change, Client};
@@ -53,9 +53,12 @@ async fn a_lift_that_meets_a_full_disk_happens_once_when_there_is_space() {
         assert!(public.is_ok(), "there is space, and nothing is lifted: {}", server.log());
         latest = latest.max(Clock::System.now() - freed);
         watcher.end().await;
-        // The database is on the small disk, so it is looked at from there.
-        let seen = format!("/proc/{}/root{}", server.pid, folder.display());
-        check_audit(std::path::Path::new(&seen));
+        // The small disk goes with the server, so what is on it is copied first.
+        let after = tempfile::tempdir().unwrap();
+        let state = format!("/proc/{}/root{}/state", server.pid, folder.display());
+        copy_folder(std::path::Path::new(&state), &after.path().join("state"));
+        std::fs::copy(folder.join("embargod.toml"), after.path().join("embargod.toml")).unwrap();
+        check_audit(after.path());
         server.stop().await;
     }
     println!(

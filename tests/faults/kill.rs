@@ -96,7 +96,7 @@ async fn rounds(kind: Kind) {
     let template = Template::found(kind).await;
     let began = Since::now();
     let mut all = Counted::default();
-    let count = scale.rounds(12, 1_000);
+    let count = scale.rounds(3, 1_000);
     let mut missed = 0;
     for (number, seed) in (0..count).zip(scale.seed..) {
         let point = Point::drawn(&Dice::of(seed), kind);

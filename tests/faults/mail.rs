@@ -141,10 +141,10 @@ async fn until_nothing_waits(server: &TestServer) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_relay_that_fails_three_times_in_ten_loses_nothing() {
-    tell_everybody(Scale::of_this_run().rounds(1_500, 100_000), true).await;
+    tell_everybody(Scale::of_this_run().rounds(300, 100_000), true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn without_faults_nothing_comes_twice() {
-    tell_everybody(Scale::of_this_run().rounds(500, 100_000), false).await;
+    tell_everybody(Scale::of_this_run().rounds(100, 100_000), false).await;
 }

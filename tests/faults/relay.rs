@@ -125,7 +125,7 @@ async fn accept(listener: TcpListener, door: usize, state: Arc<State>) {
     loop {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
-                let talk = Talk { stream: BufReader::new(stream), door, state: Arc::clone(&state), to: String::new() };
+                let talk = Talk { stream: BufReader::new(stream), door, state: Arc::clone(&state), has_sender: false, to: String::new() };
                 talks.spawn(async move { let _ = talk.run().await; });
             }
             Some(_) = talks.join_next() => {}
@@ -137,6 +137,7 @@ struct Talk {
     stream: BufReader<TcpStream>,
     door: usize,
     state: Arc<State>,
+    has_sender: bool,
     to: String,
 }
 
@@ -188,8 +189,9 @@ impl Talk {
                 }
                 "MAIL" => {
                     self.to.clear();
-                    self.answer(Stage::Mail, "250 2.1.0 ok").await?;
+                    self.has_sender = self.answer(Stage::Mail, "250 2.1.0 ok").await?;
                 }
+                "RCPT" if !self.has_sender => self.say("503 5.5.1 MAIL first").await?,
                 "RCPT" => {
                     let to = command.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                     self.to = to;

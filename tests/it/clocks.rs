@@ -52,6 +52,23 @@ async fn a_clock_that_jumps_over_the_lift_lifts_nothing_until_the_time_since_sta
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_by_years_destroys_no_content_and_removes_no_token() {
+    let server = half_an_hour_before().await;
+    server.clock.advance_to(utc("2026-06-10T12:00:00Z"));
+    server.run_worker_until_idle().await;
+    let token = server.maintainer().token().await;
+    server.clock.set_apart(Duration::days(3_650));
+    for _ in 0..2 {
+        assert!(server.app().keep_house(Duration::days(90)).await.unwrap().is_empty());
+        calm(&server).await;
+    }
+    server.clock.set_apart(Duration::days(-3_650));
+    calm(&server).await;
+    assert_eq!(server.client.get_as(&token, "/api/v1/embargoes").await.status, 200);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_clock_that_comes_back_is_believed_again_by_itself_and_costs_the_lift_nothing() {
     let server = half_an_hour_before().await;
     server.clock.set_apart(Duration::days(30));

@@ -206,7 +206,8 @@ impl Populated {
 }
 
 /// Columns whose damage stops more than its row, each with what is done instead.
-const WIDER: [(&str, &str, &str); 3] = [
+const WIDER: [(&str, &str, &str); 4] = [
+    ("advisory_revisions", "content", "the public list, which is made of all of them"),
     ("clock_marks", "highest_at", "the clock is doubted and lifts are held"),
     ("audit_head", "*", "nothing can be written down, so nothing is done"),
     ("settings", "value", "the server's own key: public-only"),
@@ -216,24 +217,40 @@ fn is_wider(table: &str, column: &str) -> bool {
     WIDER.iter().any(|(name, which, _)| *name == table && (*which == "*" || *which == column))
 }
 
+/// Columns that hold what an item says. Ids, states and instants are what rows are found by: damage there may cost
+/// lists that the row stands in.
+fn is_content(column: &str) -> bool {
+    column.ends_with("_sealed") || ["content", "wrapped", "sha256"].contains(&column)
+}
+
+/// One damage in so many is tried, unless `EMBARGOD_DAMAGE` is `all`: each takes a server of its own.
+const ONE_IN: usize = 7;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damage_in_any_column_is_served_to_nobody_and_stops_nothing_else() {
+async fn damage_in_any_column_is_served_to_nobody_and_damaged_content_stops_nothing_else() {
     let populated = Populated::new().await;
     let (assembled, client, serving) = populated.copy(|_| {}).await;
     assert_eq!(populated.faults(&assembled, &client).await, [""; 0]);
     serving.stop().await;
     drop(assembled);
     let mut faults = Vec::new();
-    let mut tried = 0;
+    let (mut tried, mut turn) = (0, 0);
+    let one_in = if std::env::var("EMBARGOD_DAMAGE").is_ok_and(|text| text == "all") { 1 } else { ONE_IN };
     for (table, column) in columns(&mut connect(&populated.snapshot)) {
         for how in [Damage::LowBit, Damage::HighBit, Damage::Half] {
+            turn += 1;
+            if turn % one_in != 0 {
+                continue;
+            }
             let mut done = None;
             let change = |connection: &mut SqliteConnection| done = damage(connection, &table, &column, how);
             let (assembled, client, serving) = populated.copy(change).await;
             if done.is_some() {
                 tried += 1;
                 let found = populated.faults(&assembled, &client).await;
-                let serious = |fault: &String| fault.starts_with("wrong bytes") || !is_wider(&table, &column);
+                let serious = |fault: &String| {
+                    fault.starts_with("wrong bytes") || (is_content(&column) && !is_wider(&table, &column))
+                };
                 faults.extend(
                     found
                         .into_iter()
@@ -245,7 +262,7 @@ async fn damage_in_any_column_is_served_to_nobody_and_stops_nothing_else() {
             drop(assembled);
         }
     }
-    assert!(tried > 250, "only {tried} damages were tried");
+    assert!(tried > 250 / one_in, "only {tried} damages were tried");
     assert!(faults.is_empty(), "{} faults after {tried} damages:\n{}", faults.len(), faults.join("\n"));
     populated.server.finish().await;
 }
