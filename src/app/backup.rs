@@ -237,7 +237,7 @@ impl Loader {
     }
 }
 
-/// Puts what [`write`] wrote into the empty, migrated database of `store`, which from then on is held: nothing lifts
+/// Puts what [`write()`] wrote into the empty, migrated database of `store`, which from then on is held: nothing lifts
 /// and nothing is sent until the operator says so.
 pub fn restore(
     store: &Store,

@@ -49,7 +49,7 @@ pub struct Incarnation {
 /// Something that was ended for good: a token, a certificate, a person, a place in a project.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Revocation {
-    /// One of the words in [`KINDS`].
+    /// One of the words in `KINDS`.
     pub kind: &'static str,
     /// Its id; of a place, two with a slash between.
     pub id: String,
@@ -91,7 +91,7 @@ const KINDS: [Kind; 7] = [
 ];
 
 impl Revocation {
-    /// Reads what [`Revocation::to_string`] gave; nothing if it is not that, as of a line that was cut off.
+    /// Reads what `Revocation::to_string` gave; nothing if it is not that, as of a line that was cut off.
     pub fn parse(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let (word, id, at) = (words.next()?, words.next()?, words.next()?);
