@@ -210,8 +210,8 @@ async fn a_clock_that_jumps_in_the_middle_of_a_lift_stops_it_unless_it_is_done()
         stopped += usize::from(usize::try_from(after).unwrap() == step);
         assert!(after == then || !alone, "step {step}: it was lifted by a clock in doubt");
         server.clock.set_apart(chrono::Duration::hours(-1));
-        for _ in 0..=32 {
-            server.clock.advance(std::time::Duration::from_secs(1));
+        for _ in 0..=4 {
+            server.clock.advance(std::time::Duration::from_secs(8));
             server.run_worker_until_idle().await;
         }
         assert_eq!(usize::try_from(public().await).unwrap(), step + 1);
