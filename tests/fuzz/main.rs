@@ -4,17 +4,20 @@
 //! is printed, and the same `--seed` makes the same inputs in the same order. An answer that was not seen before makes
 //! its input worth changing further, so that refusals far inside are reached. A panic, more than a second (ten
 //! without optimisation), or more than 512 MiB ends the run; the input is written to a file that
-//! `--replay FILE --target NAME` takes.
+//! `--replay FILE --target NAME` takes. A panic inside Sequoia is counted and does not end the run, because the
+//! server reads OpenPGP in threads that survive one (`openpgp/pool.rs`).
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a run that cannot go on ends here")]
 
 mod mutation;
 mod targets;
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +26,8 @@ use embargod::entropy::Entropy;
 use mutation::Mutator;
 use targets::Target;
 
+/// What is in the path of Sequoia's sources.
+const FOREIGN: &str = "/sequoia-openpgp-";
 const MOST_MIB: u64 = 512;
 const MOST_TIME: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
 /// How many inputs are kept for one target to be changed further.
@@ -52,30 +57,51 @@ fn arguments() -> Arguments {
     read
 }
 
-/// What is being tried, so that who watches can say so.
-#[derive(Default)]
+/// What is being tried, for who watches.
 struct Trial {
-    /// When it began, in milliseconds and one more; 0 between two trials.
-    began: AtomicU64,
-    input: Mutex<(String, Vec<u8>)>,
+    input: Arc<Mutex<(String, Vec<u8>)>>,
+    /// True as a trial begins, false as it ends.
+    steps: Sender<bool>,
 }
 
-fn millis(clock: &Clock) -> u64 {
-    u64::try_from(clock.monotonic().as_millis()).unwrap()
+impl Trial {
+    /// Somebody watches from now on, and ends the process when a trial takes too long: nothing else can.
+    fn watched() -> Self {
+        let (steps, seen) = channel();
+        let input = Arc::new(Mutex::new((String::new(), Vec::new())));
+        let shown = Arc::clone(&input);
+        std::thread::spawn(move || watch(&seen, &shown));
+        Self { input, steps }
+    }
 }
 
-/// Ends the process when a trial takes too long: nothing else can.
-fn watch(trial: Arc<Trial>, clock: Clock) {
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(Duration::from_millis(100));
-            let began = trial.began.load(Ordering::Acquire);
-            if began > 0 && millis(&clock) + 1 > began + u64::try_from(MOST_TIME.as_millis()).unwrap() {
-                let (target, input) = trial.input.lock().unwrap().clone();
-                fail(&target, &input, "it took too long");
-            }
+fn watch(steps: &Receiver<bool>, input: &Mutex<(String, Vec<u8>)>) {
+    while steps.recv().is_ok() {
+        if steps.recv_timeout(MOST_TIME) == Err(RecvTimeoutError::Timeout) {
+            let (target, input) = input.lock().unwrap().clone();
+            fail(&target, &input, "it took too long");
         }
-    });
+    }
+}
+
+/// How often Sequoia panicked.
+static FOREIGN_PANICS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps where a panic was, and says it unless it is Sequoia's.
+fn note_panics() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        if !place.contains(FOREIGN) {
+            say(panic);
+        }
+        PANICKED_AT.with_borrow_mut(|last| *last = place);
+    }));
 }
 
 fn fail(target: &str, input: &[u8], why: &str) -> ! {
@@ -96,27 +122,33 @@ fn peak_mib() -> u64 {
 }
 
 /// Tries one input; returns the answer.
-fn attempt(target: &Target, input: &[u8], trial: &Trial, clock: &Clock) -> String {
+fn attempt(target: &Target, input: &[u8], trial: &Trial) -> String {
     *trial.input.lock().unwrap() = (target.name.to_owned(), input.to_vec());
-    trial.began.store(millis(clock) + 1, Ordering::Release);
+    trial.steps.send(true).unwrap();
     let answer = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
-    trial.began.store(0, Ordering::Release);
+    trial.steps.send(false).unwrap();
     if peak_mib() > MOST_MIB {
         fail(target.name, input, "it took more than 512 MiB");
     }
-    answer.unwrap_or_else(|_| fail(target.name, input, "it panicked"))
+    answer.unwrap_or_else(|_| {
+        let place = PANICKED_AT.with_borrow(Clone::clone);
+        if !place.contains(FOREIGN) {
+            fail(target.name, input, "it panicked");
+        }
+        FOREIGN_PANICS.fetch_add(1, Ordering::Relaxed);
+        place
+    })
 }
 
 fn run(target: &Target, seed: u64, time: Duration, trial: &Trial, clock: &Clock) {
     let mut mutator = Mutator::new(seed);
     let mut kept: Vec<Vec<u8>> = target.seeds.clone();
-    let mut answers: HashSet<String> =
-        kept.iter().map(|input| attempt(target, input, trial, clock)).collect();
+    let mut answers: HashSet<String> = kept.iter().map(|input| attempt(target, input, trial)).collect();
     let until = clock.monotonic() + time;
     let mut tries = 0_u64;
     while clock.monotonic() < until {
         let input = mutator.change(&kept, target.words, target.most);
-        let answer = attempt(target, &input, trial, clock);
+        let answer = attempt(target, &input, trial);
         tries += 1;
         if kept.len() < MOST_KEPT && answers.insert(answer) {
             kept.push(input);
@@ -130,9 +162,9 @@ fn run(target: &Target, seed: u64, time: Duration, trial: &Trial, clock: &Clock)
     );
 }
 
-fn replay(target: &Target, path: &Path, trial: &Trial, clock: &Clock) {
+fn replay(target: &Target, path: &Path, trial: &Trial) {
     let input = std::fs::read(path).unwrap();
-    println!("{}: {}", target.name, attempt(target, &input, trial, clock));
+    println!("{}: {}", target.name, attempt(target, &input, trial));
 }
 
 fn main() {
@@ -144,10 +176,12 @@ fn main() {
         chosen.retain(|target| target.name == name);
         assert!(!chosen.is_empty(), "no target {name}; there are: {}", known.join(", "));
     }
-    let trial = Arc::new(Trial::default());
-    watch(Arc::clone(&trial), clock.clone());
+    note_panics();
+    let trial = Trial::watched();
     if let Some(path) = file {
-        chosen.iter().for_each(|target| replay(target, &path, &trial, &clock));
+        for target in &chosen {
+            replay(target, &path, &trial);
+        }
         return;
     }
     println!("--seed {seed}");
@@ -155,4 +189,5 @@ fn main() {
     for target in &chosen {
         run(target, seed, share, &trial, &clock);
     }
+    println!("panics inside Sequoia: {}", FOREIGN_PANICS.load(Ordering::Relaxed));
 }
