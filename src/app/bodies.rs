@@ -11,7 +11,6 @@ use super::{App, Refusal};
 use crate::domain::container::Container;
 use crate::domain::embargo::{Embargo, Stage};
 use crate::domain::id::{CertificateId, EmbargoId};
-use crate::domain::notice::NoticeKind;
 use crate::mail::{Attachment, AttachmentKind, Boundary, HeaderText, ProtectedNotice, protected_entity};
 use crate::openpgp::{Acceptance, Certificate, SessionKey, make_head, seal_body};
 use crate::store::{Body, BodySubject, Notice, StoredFix, StoredRevision, Tx};
@@ -50,20 +49,7 @@ impl App {
     /// newer container are made when the first who reads it is told.
     pub async fn make_bodies(&self) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let lacking = self
-            .store
-            .read(move |tx| {
-                let mut lacking = Vec::new();
-                for notice in tx.current_notices(now)? {
-                    let made = notice.kind == NoticeKind::KeyTrouble
-                        || tx.has_body(&BodySubject::Notice(notice.id.clone()))?;
-                    if !made {
-                        lacking.push(notice);
-                    }
-                }
-                Ok::<_, Refusal>(lacking)
-            })
-            .await?;
+        let lacking = self.store.read(move |tx| tx.notices_lacking_bodies(now)).await?;
         for notice in lacking {
             let app = self.clone();
             let made = self

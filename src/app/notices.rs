@@ -184,14 +184,12 @@ fn due(
     passage: Passage,
     now: DateTime<Utc>,
 ) -> Result<Vec<Work>, Refusal> {
-    let meant = |id: &EmbargoId| only.is_none_or(|only| only == id);
     let mut work = Vec::new();
-    let mut current = tx.current_notices(now)?;
-    current.retain(|notice| meant(&notice.embargo));
-    for embargo in tx.due_notices(now)? {
-        if !meant(&embargo.id) {
-            continue;
-        }
+    let due = match only {
+        None => tx.due_notices(now)?,
+        Some(id) => tx.embargo(id)?.filter(|embargo| embargo.stage.notice_is_due(now)).into_iter().collect(),
+    };
+    for embargo in due {
         let lead = match tx.project(&embargo.project) {
             Ok(project) => project.policy.notice_lead,
             Err(error) if error.is_about_one_thing() => {
@@ -200,7 +198,8 @@ fn due(
             }
             Err(error) => return Err(error.into()),
         };
-        let raised = current.iter().any(|notice| notice.embargo == embargo.id && notice.facts.overdue);
+        let current = tx.current_notices(&embargo.id, now)?;
+        let raised = current.iter().any(|notice| notice.facts.overdue);
         match &embargo.stage {
             // A week that is not left any more is nothing to announce in silence.
             Stage::Scheduled { frozen: Some(number), schedule } if now + lead <= schedule.lifts_at => {
@@ -213,8 +212,12 @@ fn due(
             _ => work.push(Work::Overdue(embargo.id, NOTHING_FROZEN)),
         }
     }
-    let contacts = tx.contacts()?;
-    for notice in &current {
+    let lacking = match only {
+        None => tx.notices_lacking_copies(now)?,
+        Some(id) => tx.current_notices(id, now)?,
+    };
+    let contacts = if lacking.is_empty() { Vec::new() } else { tx.contacts()? };
+    for notice in &lacking {
         match copies_due(tx, notice, &contacts) {
             Ok(copies) => work.extend(copies),
             // A damaged one delays no other.

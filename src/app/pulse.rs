@@ -9,15 +9,17 @@ const SKIPS: u32 = 3;
 /// A loop of the worker.
 #[derive(Clone, Copy, Debug)]
 pub enum Loop {
-    /// Lifts, announcements, and what is to be told.
-    Decide,
+    /// Lifts.
+    Lift,
+    /// Announcements, and what is to be told.
+    Announce,
     /// Handing messages to the relay.
     Deliver,
 }
 
 /// The worker's pulse. Clones are the same pulse.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<[AtomicU32; 2]>);
+pub struct Pulse(Arc<[AtomicU32; 3]>);
 
 impl Pulse {
     /// A loop went round once.
@@ -46,7 +48,7 @@ mod tests {
         for _ in 0..SKIPS {
             assert!(!pulse.is_weak());
             pulse.skip(Loop::Deliver);
-            pulse.beat(Loop::Decide);
+            pulse.beat(Loop::Announce);
         }
         assert!(pulse.is_weak());
         pulse.beat(Loop::Deliver);

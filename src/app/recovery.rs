@@ -14,7 +14,7 @@ use crate::domain::id::HoldId;
 use crate::store::{AuditEntry, Hold, Store, StoreError, Tx};
 
 /// The most overdue lifts that are named.
-const MOST_NAMED: i64 = 1_000;
+const MOST_NAMED: usize = 1_000;
 
 /// What would happen if the hold were released.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -34,7 +34,7 @@ impl Account {
         let mut vanished: Vec<String> = published.iter().filter(|id| !known.contains(id)).cloned().collect();
         vanished.sort();
         vanished.dedup();
-        let overdue = tx.due_lifts(now, MOST_NAMED)?.into_iter().map(|due| due.id.to_string()).collect();
+        let overdue = tx.due_lifts(now)?.into_iter().take(MOST_NAMED).map(|id| id.to_string()).collect();
         Ok(Self { mails: tx.unsent_deliveries()?, overdue, vanished })
     }
 

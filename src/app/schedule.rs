@@ -123,8 +123,8 @@ impl Context<'_> {
             case.embargo.stage.schedule_for(schedule_of(&project.policy, lifts_at, verdict.notice_at))?;
         tx.save_embargo(&mut case.embargo, &case.content)?;
         // The alarm about a missed notice is answered by a new date; missing that one is another alarm.
-        for notice in tx.current_notices(self.now)? {
-            if notice.embargo == id && notice.facts.overdue {
+        for notice in tx.current_notices(&id, self.now)? {
+            if notice.facts.overdue {
                 tx.supersede_notice(&notice, self.now)?;
             }
         }

@@ -183,6 +183,11 @@ impl Stage {
         }
     }
 
+    /// Whether packagers should be told by `now` and are not.
+    pub fn notice_is_due(&self, now: DateTime<Utc>) -> bool {
+        matches!(self, Self::Scheduled { schedule, .. } if schedule.notice_at <= now)
+    }
+
     /// Sets or moves the date. The caller has judged it by the policy.
     pub fn schedule_for(self, schedule: Schedule) -> Result<Self, TransitionError> {
         match self {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::schema::{audit, audit_head};
-use super::{StoreError, Tx, instant};
+use super::{StoreError, Tx, dialect, instant};
 use crate::domain::hex;
 use crate::domain::id::EmbargoId;
 use crate::vault::{Place, ROSTER};
@@ -237,6 +237,7 @@ impl Tx<'_> {
             audit_head::table
                 .select((audit_head::sequence, audit_head::hash))
                 .first::<(i64, Vec<u8>)>(self.db)?;
+        let mut rows = Vec::with_capacity(sealed.len());
         for (sequence, (entry, detail_sealed)) in (last - count + 1..).zip(sealed) {
             let mut row = Chained {
                 sequence,
@@ -251,8 +252,11 @@ impl Tx<'_> {
             };
             row.hash = row.digest();
             hash.clone_from(&row.hash);
-            diesel::insert_into(audit::table).values(&row).execute(self.db)?;
+            rows.push(row);
         }
+        dialect::on_backend!(&mut *self.db, |connection| {
+            diesel::insert_into(audit::table).values(&rows).execute(connection)
+        })?;
         diesel::update(audit_head::table).set(audit_head::hash.eq(hash)).execute(self.db)?;
         Ok(())
     }

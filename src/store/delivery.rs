@@ -13,6 +13,10 @@ use crate::domain::id::{
 use crate::domain::notice::{DeliveryState, NoticeKind};
 use crate::vault::Place;
 
+/// How kinds of recipients are written.
+pub(super) const CONTACT: &str = "contact";
+pub(super) const MAINTAINER: &str = "maintainer";
+
 /// Who gets a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Recipient {
@@ -25,15 +29,15 @@ pub enum Recipient {
 impl Recipient {
     pub(super) fn columns(&self) -> (&'static str, &str) {
         match self {
-            Self::Contact(id) => ("contact", id.as_str()),
-            Self::Maintainer(id) => ("maintainer", id.as_str()),
+            Self::Contact(id) => (CONTACT, id.as_str()),
+            Self::Maintainer(id) => (MAINTAINER, id.as_str()),
         }
     }
 
     pub(super) fn read(kind: &str, id: &str, row: &str) -> Result<Self, StoreError> {
         match kind {
-            "contact" => Ok(Self::Contact(parsed(id, "deliveries", row)?)),
-            "maintainer" => Ok(Self::Maintainer(parsed(id, "deliveries", row)?)),
+            CONTACT => Ok(Self::Contact(parsed(id, "deliveries", row)?)),
+            MAINTAINER => Ok(Self::Maintainer(parsed(id, "deliveries", row)?)),
             _ => Err(corrupt("deliveries", row)),
         }
     }
@@ -309,8 +313,7 @@ impl Tx<'_> {
         let gone = notices::table
             .filter(notices::embargo_id.eq(embargo.as_str()))
             .filter(notices::superseded_at.is_not_null())
-            .select(notices::id)
-            .load::<String>(self.db)?;
+            .select(notices::id);
         let waiting = [DeliveryState::Pending, DeliveryState::Uncertain, DeliveryState::Blocked]
             .map(DeliveryState::as_str);
         diesel::update(deliveries::table)
@@ -343,6 +346,21 @@ impl Tx<'_> {
             .select((Row::as_select(), notices::kind, notices::revision, notices::superseded_at.is_null()))
             .load::<(Row, String, Option<i32>, bool)>(self.db)?;
         rows.into_iter().map(|row| self.opened_delivery(row)).collect()
+    }
+
+    /// How many packagers have a copy of a revision that the relay accepted.
+    pub fn packagers_told(&mut self, embargo: &EmbargoId) -> Result<usize, StoreError> {
+        let revisions = NoticeKind::ALL.iter().filter(|kind| kind.carries_revision());
+        let told = deliveries::table
+            .inner_join(notices::table.on(notices::id.eq(deliveries::notice_id)))
+            .filter(deliveries::embargo_id.eq(embargo.as_str()))
+            .filter(notices::kind.eq_any(revisions.map(|kind| kind.as_str()).collect::<Vec<_>>()))
+            .filter(deliveries::accepted_at.is_not_null())
+            .filter(deliveries::packager_id.is_not_null())
+            .select(deliveries::packager_id)
+            .distinct()
+            .load::<Option<String>>(self.db)?;
+        Ok(told.len())
     }
 
     /// The Message-ID of the first mail with content that was made for the recipient of `copy` about its embargo, if

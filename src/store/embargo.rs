@@ -287,17 +287,15 @@ impl Tx<'_> {
         })
     }
 
-    /// Announced embargoes whose instant has come by `now`, the longest due first.
-    pub fn due_lifts(&mut self, now: DateTime<Utc>, count: i64) -> Result<Vec<Embargo>, StoreError> {
-        let due = || {
-            embargoes::table
-                .filter(embargoes::stage.eq("announced"))
-                .filter(embargoes::lifts_at.le(now.timestamp_micros()))
-                .order(embargoes::lifts_at)
-                .limit(count)
-        };
-        let rows = due().select(Row::as_select()).load(self.db);
-        self.sound_embargoes(rows, |db| due().select(embargoes::id).load(db))
+    /// The ids of announced embargoes whose instant has come by `now`, the longest due first.
+    pub fn due_lifts(&mut self, now: DateTime<Utc>) -> Result<Vec<EmbargoId>, StoreError> {
+        let ids = embargoes::table
+            .filter(embargoes::stage.eq("announced"))
+            .filter(embargoes::lifts_at.le(now.timestamp_micros()))
+            .order((embargoes::lifts_at, embargoes::id))
+            .select(embargoes::id)
+            .load::<String>(self.db)?;
+        sound(ids.iter().map(|id| parsed(id, TABLE, id)))
     }
 
     /// Scheduled embargoes whose notice is due by `now`, frozen or not.

@@ -65,18 +65,22 @@ impl Tx<'_> {
                 advisory_revisions::published_at.eq(now),
             ))
             .execute(self.db)?;
-        for file in files {
-            diesel::insert_into(published_files::table)
-                .values((
+        let rows: Vec<_> = files
+            .iter()
+            .map(|file| {
+                (
                     published_files::path.eq(&file.path),
                     published_files::advisory_id.eq(&advisory.id),
                     published_files::media_type.eq(file.media_type),
                     published_files::content.eq(&file.content),
                     published_files::sha256.eq(crate::domain::hex_sha256(&file.content)),
                     published_files::published_at.eq(now),
-                ))
-                .execute(self.db)?;
-        }
+                )
+            })
+            .collect();
+        dialect::on_backend!(&mut *self.db, |connection| {
+            diesel::insert_into(published_files::table).values(&rows).execute(connection)
+        })?;
         Ok(())
     }
 

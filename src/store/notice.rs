@@ -7,11 +7,13 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::dialect::Db;
-use super::schema::{bodies, embargoes, heads, notices};
+use super::schema::{
+    audience, bodies, contacts, deliveries, embargoes, heads, memberships, notices, project_maintainers,
+};
 use super::{StoreError, Tx, corrupt, dialect, instant, parsed, sound};
 use crate::domain::container::Container;
 use crate::domain::id::{CertificateId, EmbargoId, FixId, NoticeId};
-use crate::domain::notice::NoticeKind;
+use crate::domain::notice::{DeliveryState, NoticeKind};
 use crate::vault::Place;
 
 /// One thing that is to be told.
@@ -64,10 +66,12 @@ pub enum BodySubject {
     Fix(FixId),
 }
 
+const NOTICE: &str = "notice";
+
 impl BodySubject {
     fn columns(&self) -> (&'static str, &str) {
         match self {
-            Self::Notice(id) => ("notice", id.as_str()),
+            Self::Notice(id) => (NOTICE, id.as_str()),
             Self::Words(id) => ("words", id.as_str()),
             Self::Fix(id) => ("fix", id.as_str()),
         }
@@ -76,6 +80,10 @@ impl BodySubject {
 
 /// How long after its end an embargo is still told to who should have heard of it.
 const NEWS_LASTS: chrono::Duration = chrono::Duration::days(30);
+
+fn still_news(now: DateTime<Utc>) -> i64 {
+    (now - NEWS_LASTS).timestamp_micros()
+}
 
 /// A stored body: the ciphertext, and the session key that heads are made from.
 #[derive(Clone)]
@@ -91,6 +99,26 @@ pub struct Body {
 }
 
 type NoticeRow = (String, String, String, i32, Option<i32>, Vec<u8>, i64);
+type NoticeColumns = (
+    notices::id,
+    notices::embargo_id,
+    notices::kind,
+    notices::serial,
+    notices::revision,
+    notices::content_sealed,
+    notices::created_at,
+);
+const COLUMNS: NoticeColumns = (
+    notices::id,
+    notices::embargo_id,
+    notices::kind,
+    notices::serial,
+    notices::revision,
+    notices::content_sealed,
+    notices::created_at,
+);
+/// The stages in which everything that was said still counts.
+const LIVE: [&str; 3] = ["draft", "scheduled", "announced"];
 
 impl Tx<'_> {
     /// Stores a notice under the next serial of its kind.
@@ -159,43 +187,108 @@ impl Tx<'_> {
         Ok(count == 1)
     }
 
-    /// Every notice that is currently to be known, oldest first. What a finished embargo had to say stops
-    /// being news after 30 days.
-    pub fn current_notices(&mut self, now: DateTime<Utc>) -> Result<Vec<Notice>, StoreError> {
-        let live = ["draft", "scheduled", "announced"];
-        let recent = (now - NEWS_LASTS).timestamp_micros();
+    /// Every notice of an embargo that is currently to be known, oldest first. What a finished embargo had to say
+    /// stops being news after 30 days.
+    pub fn current_notices(
+        &mut self,
+        embargo: &EmbargoId,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Notice>, StoreError> {
         let rows = notices::table
             .inner_join(embargoes::table.on(embargoes::id.eq(notices::embargo_id)))
+            .filter(notices::embargo_id.eq(embargo.as_str()))
             .filter(notices::superseded_at.is_null())
-            .filter(embargoes::stage.eq_any(live).or(notices::created_at.ge(recent)))
+            .filter(embargoes::stage.eq_any(LIVE).or(notices::created_at.ge(still_news(now))))
             .order((notices::created_at, notices::id))
-            .select((
-                notices::id,
-                notices::embargo_id,
-                notices::kind,
-                notices::serial,
-                notices::revision,
-                notices::content_sealed,
-                notices::created_at,
-            ))
+            .select(COLUMNS)
             .load::<NoticeRow>(self.db)?;
         sound(rows.into_iter().map(|row| self.opened_notice(row)))
     }
 
+    /// The current notices of all embargoes that lack a copy, oldest first: somebody in the audience, or an alarm's
+    /// maintainer, has none, or one that was given up. Whom a notice means is asked of each; none is missing here.
+    pub fn notices_lacking_copies(&mut self, now: DateTime<Utc>) -> Result<Vec<Notice>, StoreError> {
+        let alarm = NoticeKind::Alarm.as_str();
+        let given_up = DeliveryState::Superseded.as_str();
+        let mut ids = notices::table
+            .inner_join(embargoes::table.on(embargoes::id.eq(notices::embargo_id)))
+            .inner_join(audience::table.on(audience::embargo_id.eq(notices::embargo_id)))
+            .inner_join(
+                memberships::table.on(memberships::project_id
+                    .eq(embargoes::project_id)
+                    .and(memberships::packager_id.eq(audience::packager_id))),
+            )
+            .inner_join(contacts::table.on(contacts::packager_id.eq(audience::packager_id)))
+            .left_join(
+                deliveries::table.on(deliveries::notice_id
+                    .eq(notices::id)
+                    .and(deliveries::recipient_kind.eq(super::delivery::CONTACT))
+                    .and(deliveries::recipient_id.eq(contacts::id))),
+            )
+            .filter(notices::superseded_at.is_null())
+            .filter(embargoes::stage.eq_any(LIVE).or(notices::created_at.ge(still_news(now))))
+            .filter(notices::kind.ne(alarm))
+            .filter(audience::removed_at.is_null())
+            .filter(memberships::removed_at.is_null())
+            .filter(contacts::removed_at.is_null())
+            .filter(deliveries::id.is_null().or(deliveries::state.eq(given_up)))
+            .select((notices::created_at, notices::id))
+            .distinct()
+            .load::<(i64, String)>(self.db)?;
+        ids.extend(
+            notices::table
+                .inner_join(embargoes::table.on(embargoes::id.eq(notices::embargo_id)))
+                .inner_join(
+                    project_maintainers::table.on(project_maintainers::project_id.eq(embargoes::project_id)),
+                )
+                .left_join(
+                    deliveries::table.on(deliveries::notice_id
+                        .eq(notices::id)
+                        .and(deliveries::recipient_kind.eq(super::delivery::MAINTAINER))
+                        .and(deliveries::recipient_id.eq(project_maintainers::maintainer_id))),
+                )
+                .filter(notices::superseded_at.is_null())
+                .filter(embargoes::stage.eq_any(LIVE).or(notices::created_at.ge(still_news(now))))
+                .filter(notices::kind.eq(alarm))
+                .filter(project_maintainers::removed_at.is_null())
+                .filter(deliveries::id.is_null().or(deliveries::state.eq(given_up)))
+                .select((notices::created_at, notices::id))
+                .distinct()
+                .load::<(i64, String)>(self.db)?,
+        );
+        self.listed_notices(ids)
+    }
+
+    /// The current notices of which no body was made, oldest first; those about a key have none.
+    pub fn notices_lacking_bodies(&mut self, now: DateTime<Utc>) -> Result<Vec<Notice>, StoreError> {
+        let made =
+            bodies::table.filter(bodies::subject_kind.eq(NOTICE)).filter(bodies::subject_id.eq(notices::id));
+        let ids = notices::table
+            .inner_join(embargoes::table.on(embargoes::id.eq(notices::embargo_id)))
+            .filter(notices::superseded_at.is_null())
+            .filter(embargoes::stage.eq_any(LIVE).or(notices::created_at.ge(still_news(now))))
+            .filter(notices::kind.ne(NoticeKind::KeyTrouble.as_str()))
+            .filter(diesel::dsl::not(diesel::dsl::exists(made)))
+            .select((notices::created_at, notices::id))
+            .load::<(i64, String)>(self.db)?;
+        self.listed_notices(ids)
+    }
+
+    fn listed_notices(&mut self, mut ids: Vec<(i64, String)>) -> Result<Vec<Notice>, StoreError> {
+        ids.sort();
+        sound(ids.into_iter().map(|(_, id)| {
+            let row = notices::table.find(&id).select(COLUMNS).first::<NoticeRow>(self.db);
+            let row = row.map_err(|error| match error {
+                diesel::result::Error::DeserializationError(_) => corrupt("notices", &id),
+                error => error.into(),
+            })?;
+            self.opened_notice(row)
+        }))
+    }
+
     /// One notice, current or not.
     pub fn notice(&mut self, id: &NoticeId) -> Result<Notice, StoreError> {
-        let row = notices::table
-            .find(id.as_str())
-            .select((
-                notices::id,
-                notices::embargo_id,
-                notices::kind,
-                notices::serial,
-                notices::revision,
-                notices::content_sealed,
-                notices::created_at,
-            ))
-            .first::<NoticeRow>(self.db)?;
+        let row = notices::table.find(id.as_str()).select(COLUMNS).first::<NoticeRow>(self.db)?;
         self.opened_notice(row)
     }
 

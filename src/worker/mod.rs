@@ -88,42 +88,57 @@ impl Worker {
     }
 
     /// Works until `stop` turns true; what was begun is finished first, and what was claimed and not begun is given
-    /// back. Lifts and announcements have a loop of their own: a slow relay delays no lift. A loop that panics
-    /// is started again, with everything it held.
+    /// back. Lifts have a loop of their own, and so have announcements: no lift waits for what is to be told, and
+    /// neither for a slow relay. A loop that panics is started again, with everything it held.
     pub async fn run(&self, stop: watch::Receiver<bool>) {
+        let lift = || async {
+            self.keep_looking(Loop::Lift, stop.clone(), || self.lift()).await;
+        };
+        let announce = || async {
+            self.keep_looking(Loop::Announce, stop.clone(), || self.announce()).await;
+        };
         tokio::join!(
-            self.keep_alive(Loop::Decide, || self.keep_deciding(stop.clone())),
+            self.keep_alive(Loop::Lift, lift),
+            self.keep_alive(Loop::Announce, announce),
             self.keep_alive(Loop::Deliver, || self.keep_delivering(stop.clone())),
         );
     }
 
-    /// Lifts and announces once; says whether there was anything to do.
-    async fn decide(&self) -> Result<bool, Refusal> {
-        if let Some(refusal) = self.shut() {
-            return Err(refusal);
-        }
-        let lifted = !self.app.lift_due().await?.is_empty();
-        let changed = self.app.reconcile_notices().await? || lifted;
+    /// Lifts once; says whether there was anything to do.
+    async fn lift(&self) -> Result<bool, Refusal> {
+        Ok(!self.app.lift_due().await?.is_empty())
+    }
+
+    /// Announces once, and keeps record and house; says whether there was anything to do.
+    async fn announce(&self) -> Result<bool, Refusal> {
+        let changed = self.app.reconcile_notices().await?;
         self.app.keep_record().await;
         self.app.keep_house(self.retention).await?;
-        if changed {
-            self.app.wake();
-        }
         Ok(changed)
     }
 
-    /// Decides until nothing is left to do, and again when something changed or became due.
-    async fn keep_deciding(&self, mut stop: watch::Receiver<bool>) {
+    /// Looks until nothing is left to do, and again when something changed or became due.
+    async fn keep_looking<F>(&self, which: Loop, mut stop: watch::Receiver<bool>, look: impl Fn() -> F)
+    where
+        F: Future<Output = Result<bool, Refusal>>,
+    {
         let mut wakes = self.app.wakes();
         let mut trouble = Trouble::default();
         while !*stop.borrow() {
             wakes.borrow_and_update();
             let looked_at = self.app.clock.now();
-            let decided = self.decide().await;
-            trouble.tell(decided.as_ref().err());
-            self.app.pulse.beat(Loop::Decide);
-            let pause_until = match decided {
-                Ok(true) => continue,
+            let looked = match self.shut() {
+                None => look().await,
+                Some(refusal) => Err(refusal),
+            };
+            trouble.tell(looked.as_ref().err());
+            self.app.pulse.beat(which);
+            let pause_until = match looked {
+                Ok(true) => {
+                    // What one loop did is for the others to go on with.
+                    self.app.wake();
+                    continue;
+                }
                 Ok(false) => self.next_look(looked_at).await,
                 Err(_) => self.app.clock.now() + REST,
             };

@@ -6,6 +6,7 @@ use std::path::Path;
 use embargod::entropy::Entropy;
 
 use crate::harness::hex;
+use crate::installation::Place;
 
 /// Which database a round is played on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,51 @@ pub fn copy_folder(from: &Path, to: &Path) {
             copy_folder(&entry.path(), &target);
         } else {
             std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Looks from outside at what is public.
+pub enum Looker {
+    Sqlite(diesel::SqliteConnection),
+    Postgres(tokio_postgres::Client),
+}
+
+#[derive(diesel::QueryableByName)]
+struct Lifted {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    embargo_id: String,
+}
+
+const PUBLIC: &str = "SELECT embargo_id FROM advisories";
+
+impl Looker {
+    /// A connection of its own to the database of a place.
+    pub async fn open(place: &Place) -> Self {
+        use diesel::connection::{Connection as _, SimpleConnection as _};
+        let Some(database) = &place.database else {
+            let file = place.folder(0).join("state/embargod.sqlite");
+            let mut connection = diesel::SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+            connection.batch_execute("PRAGMA busy_timeout=5000").unwrap();
+            return Self::Sqlite(connection);
+        };
+        let (client, connection) =
+            tokio_postgres::connect(&database.url(None), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        Self::Postgres(client)
+    }
+
+    /// The embargoes that are public now.
+    pub async fn public(&mut self) -> Vec<String> {
+        use diesel::RunQueryDsl as _;
+        match self {
+            Self::Sqlite(connection) => {
+                let rows: Vec<Lifted> = diesel::sql_query(PUBLIC).load(connection).unwrap();
+                rows.into_iter().map(|row| row.embargo_id).collect()
+            }
+            Self::Postgres(client) => {
+                client.query(PUBLIC, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod disk;
 mod fault;
 mod installation;
 mod kill;
+mod lateness;
 mod mail;
 mod patience;
 mod people;

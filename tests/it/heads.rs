@@ -203,7 +203,7 @@ async fn of_two_replicas_that_make_the_same_body_and_head_at_once_the_first_ones
     let now = server.time.now();
     server
         .change(move |tx| {
-            let [notice] = <[_; 1]>::try_from(tx.current_notices(now)?).unwrap();
+            let [notice] = <[_; 1]>::try_from(tx.current_notices(&id, now)?).unwrap();
             let subject = BodySubject::Notice(notice.id);
             let first = tx.body(&id, &subject, Container::Seipdv1)?.unwrap();
             let slower = Body {

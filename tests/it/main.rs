@@ -22,6 +22,7 @@ mod leases;
 mod limits;
 mod login;
 mod lost_commits;
+mod many;
 mod migrations;
 mod openapi;
 mod outbox;

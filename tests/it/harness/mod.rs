@@ -6,6 +6,7 @@
 //! on which databases may be created, SQLite otherwise.
 
 mod client;
+mod copies;
 mod database;
 pub mod hostile;
 mod log;
@@ -20,6 +21,7 @@ pub mod troubled;
 use chrono::{DateTime, Duration, Utc};
 
 pub use client::{Client, Response};
+pub use copies::Model;
 pub use database::{Database, tamper};
 pub use log::Log;
 pub use maintainer::{Answer, Change, Maintainer, ordinary_text};

@@ -101,10 +101,10 @@ fn server_key(store: &Store, now: DateTime<Utc>) -> Finding {
 
 /// A lift that should have happened.
 fn late_lift(store: &Store, now: DateTime<Utc>) -> Result<Option<Finding>, Failure> {
-    let late = store.read_now(|tx| Ok::<_, Refusal>(tx.due_lifts(now - Duration::seconds(60), 1)?))?;
-    let late = late.first().map(|embargo| {
+    let late = store.read_now(|tx| Ok::<_, Refusal>(tx.due_lifts(now - Duration::seconds(60))?))?;
+    let late = late.first().map(|id| {
         Finding::fail(
-            format!("the lift of {} is overdue by more than a minute", embargo.id),
+            format!("the lift of {id} is overdue by more than a minute"),
             "see whether a server runs and what it says: its log, /readyz, embargod hold list",
         )
     });

@@ -1,0 +1,2 @@
+DROP INDEX contacts_of;
+DROP INDEX embargoes_noticed;

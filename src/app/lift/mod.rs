@@ -1,0 +1,282 @@
+//! The lift: rendered and signed outside, published in guarded transactions, up to 64 in each.
+//!
+//! Due is who is announced and whose instant has come by this clock and, where replicas share one, by the
+//! database's. No hold may stand and the clock must not be in doubt; both are asked again in the transaction, for
+//! the clock may be set between two looks. Lifting early only moves the instant; the code is this.
+//!
+//! Public numbers have no gaps, so a transaction takes those that come before the first that fails; the
+//! others are rendered anew with their new numbers.
+
+mod rendering;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike as _, Utc};
+
+use self::rendering::{Prepared, Rendered};
+use super::{Actor, App, Refusal, entry, notices};
+use crate::domain::embargo::Stage;
+use crate::domain::hold::Passage;
+use crate::domain::id::EmbargoId;
+use crate::domain::notice::NoticeKind;
+use crate::formats::Site;
+use crate::store::{NoticeFacts, StoreError, Tx};
+
+/// How many lifts one transaction takes at most.
+const TOGETHER: usize = 64;
+/// How many bytes of fixes they may hold; one lift may hold more.
+const MOST_BYTES: usize = 64 << 20;
+/// How often others may be faster before the rest waits for the next look.
+const LOSSES: usize = 8;
+
+/// What became of a due lift in one round.
+enum Outcome {
+    /// It is public under this id.
+    Lifted(String),
+    /// It is not due any more.
+    Passed,
+    /// It cannot be lifted now.
+    Failed(Refusal),
+    /// Its number was taken, or it was changed meanwhile: to be rendered anew.
+    Again,
+}
+
+type Round = Vec<(EmbargoId, Outcome)>;
+
+/// What is read for a round.
+struct Batch {
+    /// The number that the first of them gets.
+    first: i32,
+    projects: Vec<String>,
+    ready: Vec<Prepared>,
+    /// Those that are not ready.
+    others: Round,
+}
+
+impl App {
+    /// Lifts what is due; returns the ids of the new advisories. One that cannot be lifted does not hold the others.
+    pub async fn lift_due(&self) -> Result<Vec<String>, Refusal> {
+        let now = self.clock.now();
+        let app = self.clone();
+        self.keep_watch().await?;
+        let due = self.store.read(move |tx| match app.passage(tx)? {
+            Passage::Open => {
+                let due_by = app.look_at_clock(tx)?.due_by;
+                Ok::<_, Refusal>(tx.due_lifts(now.min(due_by))?)
+            }
+            Passage::Alarms | Passage::Shut => Ok(Vec::new()),
+        });
+        let due = due.await?;
+        let mut lifted = Vec::new();
+        for batch in due.chunks(TOGETHER) {
+            match self.lift_batch(batch.to_vec(), &mut lifted).await {
+                Ok(()) => {}
+                // One of them may break the transaction for all, so each gets its own.
+                Err(Refusal::Store(StoreError::Query(_))) if batch.len() > 1 => {
+                    for id in batch {
+                        if let Err(refusal) = self.lift_batch(vec![id.clone()], &mut lifted).await {
+                            say(id, &refusal);
+                        }
+                    }
+                }
+                Err(refusal) => {
+                    batch.iter().for_each(|id| say(id, &refusal));
+                    break;
+                }
+            }
+        }
+        Ok(lifted)
+    }
+
+    /// Lifts these, in as many rounds as it takes.
+    async fn lift_batch(&self, mut batch: Vec<EmbargoId>, lifted: &mut Vec<String>) -> Result<(), Refusal> {
+        let mut losses = 0;
+        while !batch.is_empty() && losses < LOSSES {
+            let before = batch.len();
+            let round = self.lift_round(std::mem::take(&mut batch)).await?;
+            for (id, outcome) in round {
+                match outcome {
+                    Outcome::Lifted(advisory) => lifted.push(advisory),
+                    Outcome::Passed => {}
+                    Outcome::Failed(refusal) => say(&id, &refusal),
+                    Outcome::Again => batch.push(id),
+                }
+            }
+            if batch.len() == before {
+                losses += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders them all and publishes those that come before the first that fails.
+    async fn lift_round(&self, ids: Vec<EmbargoId>) -> Result<Round, Refusal> {
+        let now = self.clock.now();
+        let batch = self.store.read(move |tx| read_batch(tx, ids, now)).await?;
+        let mut round = batch.others;
+        if batch.ready.is_empty() {
+            return Ok(round);
+        }
+        let site = Arc::new(self.site(batch.projects)?);
+        let rendering: Vec<_> = (batch.first..)
+            .zip(batch.ready)
+            .map(|(number, prepared)| self.start_rendering(prepared, number, &site, now))
+            .collect();
+        let (mut rendered, mut failed) = (Vec::new(), false);
+        for (id, task) in rendering {
+            // A panic in it is said by the hook, and is this one's alone.
+            let outcome = task
+                .await
+                .unwrap_or_else(|_| Err(Refusal::Unavailable("rendering was interrupted".to_owned())));
+            match outcome {
+                Err(refusal) => {
+                    failed = true;
+                    round.push((id, Outcome::Failed(refusal)));
+                }
+                Ok(_) if failed => round.push((id, Outcome::Again)),
+                Ok(one) => rendered.push(one),
+            }
+        }
+        if !rendered.is_empty() {
+            let app = self.clone();
+            round.extend(self.store.write(move |tx| app.publish_lifts(tx, rendered, now)).await?);
+        }
+        Ok(round)
+    }
+
+    fn start_rendering(
+        &self,
+        prepared: Prepared,
+        number: i32,
+        site: &Arc<Site>,
+        now: DateTime<Utc>,
+    ) -> (EmbargoId, tokio::task::JoinHandle<Result<Rendered, Refusal>>) {
+        let (app, site) = (self.clone(), Arc::clone(site));
+        let id = prepared.case.embargo.id.clone();
+        (id, tokio::task::spawn_blocking(move || app.render(prepared, number, &site, now)))
+    }
+
+    /// The one transaction in which lifts happen.
+    fn publish_lifts(
+        &self,
+        tx: &mut Tx<'_>,
+        rendered: Vec<Rendered>,
+        rendered_at: DateTime<Utc>,
+    ) -> Result<Round, Refusal> {
+        self.refuse_while_held(tx)?;
+        let due_by = self.look_at_clock(tx)?.due_by;
+        // A clock that is moved by hand runs ahead of every other.
+        let shared = if self.clock.is_virtual() { None } else { tx.shared_clock()? };
+        let mut round: Round = Vec::new();
+        let mut stopped = false;
+        for one in rendered {
+            let id = one.prepared.case.embargo.id.clone();
+            if stopped {
+                round.push((id, Outcome::Again));
+                continue;
+            }
+            let outcome = match due_instant(&one, due_by, shared) {
+                Ok(true) => match tx.attempt(|tx| self.publish_lift(tx, one, rendered_at)) {
+                    Ok(advisory) => Outcome::Lifted(advisory),
+                    Err(Refusal::Store(StoreError::Conflict)) => Outcome::Again,
+                    // The database may have taken back more than this one.
+                    Err(Refusal::Store(error)) if error.is_about_the_database() => return Err(error.into()),
+                    Err(refusal) => Outcome::Failed(refusal),
+                },
+                Ok(false) => Outcome::Passed,
+                Err(refusal) => Outcome::Failed(refusal),
+            };
+            stopped = !matches!(outcome, Outcome::Lifted(_));
+            round.push((id, outcome));
+        }
+        tx.mark_instant(due_by)?;
+        Ok(round)
+    }
+
+    fn publish_lift(
+        &self,
+        tx: &mut Tx<'_>,
+        one: Rendered,
+        rendered_at: DateTime<Utc>,
+    ) -> Result<String, Refusal> {
+        let Rendered { prepared, number, advisory, files } = one;
+        let now = self.clock.now();
+        if tx.next_advisory_number(rendered_at.year())? != number {
+            return Err(Refusal::Store(StoreError::Conflict));
+        }
+        let mut embargo = prepared.case.embargo;
+        let content = prepared.case.content;
+        let early = matches!(embargo.stage, Stage::Announced { early: true, .. });
+        embargo.stage = embargo.stage.lift(rendered_at)?;
+        // The version guards against everything that was answered since this was rendered.
+        tx.save_embargo(&mut embargo, &content)?;
+        tx.publish(&embargo.id, &advisory, &files, rendered_at)?;
+        notices::supersede_all(tx, &embargo.id, now)?;
+        let facts = NoticeFacts {
+            advisory: Some(advisory.id.clone()),
+            reason: content.ending.unwrap_or_default(),
+            ..NoticeFacts::default()
+        };
+        let kind = if early { NoticeKind::LiftedEarly } else { NoticeKind::Lifted };
+        // Its copies follow by comparison, so that no lift waits for the addresses of another.
+        self.insert_notice(tx, &embargo.id, kind, None, &facts, now)?;
+        tx.audit(entry(now, &Actor::Server, "lifted", &embargo.id, &advisory.id, Vec::new()));
+        Ok(advisory.id)
+    }
+}
+
+/// Reads what a round needs. What would take too much memory at once waits for the next round.
+fn read_batch(tx: &mut Tx<'_>, ids: Vec<EmbargoId>, now: DateTime<Utc>) -> Result<Batch, Refusal> {
+    let mut batch = Batch {
+        first: tx.last_advisory_number(now.year())? + 1,
+        projects: tx.projects()?.into_iter().map(|project| project.name).collect(),
+        ready: Vec::new(),
+        others: Vec::new(),
+    };
+    let mut bytes = 0;
+    for id in ids {
+        if bytes > MOST_BYTES {
+            batch.others.push((id, Outcome::Again));
+            continue;
+        }
+        match Prepared::read(tx, &id, now) {
+            Ok(Some(prepared)) => {
+                bytes += prepared.size();
+                batch.ready.push(prepared);
+            }
+            Ok(None) => batch.others.push((id, Outcome::Passed)),
+            Err(Refusal::Store(error)) if error.is_about_the_database() => return Err(error.into()),
+            Err(refusal) => batch.others.push((id, Outcome::Failed(refusal))),
+        }
+    }
+    Ok(batch)
+}
+
+/// Whether its instant has come by the clock that this server believes; a refusal if the database's says otherwise.
+fn due_instant(
+    one: &Rendered,
+    due_by: DateTime<Utc>,
+    shared: Option<DateTime<Utc>>,
+) -> Result<bool, Refusal> {
+    let Some(schedule) = one.prepared.case.embargo.stage.schedule() else { return Ok(false) };
+    if shared.is_some_and(|shared| shared < schedule.lifts_at) {
+        return Err(Refusal::Unavailable(
+            "the database's clock has not reached the instant: the lift is held".to_owned(),
+        ));
+    }
+    Ok(schedule.lifts_at <= due_by)
+}
+
+fn say(id: &EmbargoId, refusal: &Refusal) {
+    tracing::error!(embargo = %id, "a lift failed and is tried again: {}", kind_of(refusal));
+}
+
+/// What a refusal was about, without anything it says.
+fn kind_of(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unavailable(_) | Refusal::Locked(_) => "held or unavailable",
+        Refusal::Store(StoreError::Conflict) => "changed meanwhile",
+        Refusal::Store(_) => "the store failed",
+        _ => "refused",
+    }
+}

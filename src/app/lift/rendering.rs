@@ -1,0 +1,216 @@
+//! What a lift publishes: read in one transaction, then rendered and signed outside of any.
+
+use chrono::{DateTime, Datelike as _, Utc};
+
+use crate::app::{App, Refusal};
+use crate::domain::advisory::{Advisory, BranchWithoutFix, CommitVerdict, PublicCommit, PublicFix, Timeline};
+use crate::domain::embargo::Stage;
+use crate::domain::hex_sha256;
+use crate::domain::id::EmbargoId;
+use crate::formats::{Site, changelog, json, page, sums};
+use crate::mail::FileName;
+use crate::openpgp::sign_detached;
+use crate::store::{Project, Publication, StoredEmbargo, StoredFix, StoredRevision, Tx};
+
+/// Everything one lift renders from.
+pub(super) struct Prepared {
+    pub(super) case: StoredEmbargo,
+    project: Project,
+    revision: StoredRevision,
+    fixes: Vec<(StoredFix, Vec<u8>)>,
+    told: usize,
+}
+
+/// A lift as it will be published, if it is the next.
+pub(super) struct Rendered {
+    pub(super) prepared: Prepared,
+    /// Its number among the advisories of the year.
+    pub(super) number: i32,
+    pub(super) advisory: Advisory,
+    pub(super) files: Vec<Publication>,
+}
+
+impl Prepared {
+    /// Reads what the lift of an embargo needs; nothing if it is not due by `now`.
+    pub(super) fn read(tx: &mut Tx<'_>, id: &EmbargoId, now: DateTime<Utc>) -> Result<Option<Self>, Refusal> {
+        let Some(case) = tx.embargo_with_content(id)? else { return Ok(None) };
+        let Stage::Announced { schedule, revision, .. } = &case.embargo.stage else { return Ok(None) };
+        if schedule.lifts_at > now {
+            return Ok(None);
+        }
+        let Some(revision) = tx.revision(id, *revision)? else { return Ok(None) };
+        let mut fixes = Vec::new();
+        for fix in tx.fixes_of(id, revision.number)? {
+            let bytes = tx.fix_bytes(id, &fix.id)?.to_vec();
+            fixes.push((fix, bytes));
+        }
+        let project = tx.project(&case.embargo.project)?;
+        Ok(Some(Self { project, revision, fixes, told: tx.packagers_told(id)?, case }))
+    }
+
+    /// How much memory its fixes take, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.fixes.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+}
+
+impl App {
+    /// What the server's public pages say of itself. `projects` are the names of all projects.
+    pub(super) fn site(&self, projects: Vec<String>) -> Result<Site, Refusal> {
+        Ok(Site {
+            base_url: self.settings.base_url.clone(),
+            server_fingerprint: self.server_key()?.fingerprint(),
+            practice: self.settings.practice,
+            projects,
+        })
+    }
+
+    /// The advisory and all its files, signed.
+    pub(super) fn render(
+        &self,
+        prepared: Prepared,
+        number: i32,
+        site: &Site,
+        now: DateTime<Utc>,
+    ) -> Result<Rendered, Refusal> {
+        let id = format!("{}-{}-{number}", self.settings.id_prefix, now.year());
+        let advisory = advisory(&id, &prepared, now)?;
+        let server = self.server_key()?;
+        let base = format!("/advisories/{id}");
+        let mut files = vec![Publication {
+            path: base.clone(),
+            media_type: "text/html; charset=utf-8",
+            content: page::advisory(&advisory, site),
+        }];
+        let mut signed = |path: String, media_type: &'static str, content: Vec<u8>| -> Result<(), Refusal> {
+            let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+            let signature = sign_detached(&server, &content, now)
+                .map_err(|_| Refusal::Unavailable("a public file could not be signed".to_owned()))?;
+            files.push(Publication {
+                path: format!("{path}.sha256"),
+                media_type: "text/plain; charset=utf-8",
+                content: sums::sha256_line(&name, &content).into_bytes(),
+            });
+            files.push(Publication {
+                path: format!("{path}.asc"),
+                media_type: "application/pgp-signature",
+                content: signature.into_bytes(),
+            });
+            files.push(Publication { path, media_type, content });
+            Ok(())
+        };
+        signed(format!("{base}.json"), "application/json", json::advisory(&advisory))?;
+        let version = advisory.fixed.first().map(String::as_str);
+        let policy = &prepared.project.policy;
+        let style = policy.changelog_style();
+        let date = now.with_timezone(&policy.zone).date_naive();
+        let entry = changelog::entry(style, &advisory, version, date);
+        let path = format!("{base}/{}", advisory.changelog_file);
+        signed(path, changelog::media_type(style), entry.into_bytes())?;
+        for (public, (_, bytes)) in advisory.fixes.iter().zip(&prepared.fixes) {
+            signed(format!("{base}/{}", public.file), "application/mbox", bytes.clone())?;
+        }
+        Ok(Rendered { prepared, number, advisory, files })
+    }
+}
+
+/// The public value: the published revision, and only what its owners agreed to.
+fn advisory(id: &str, prepared: &Prepared, now: DateTime<Utc>) -> Result<Advisory, Refusal> {
+    let Stage::Announced { schedule, announced_at, early, .. } = &prepared.case.embargo.stage else {
+        return Err(Refusal::NotFound);
+    };
+    let text = &prepared.revision.content.case.text;
+    let mut names = Vec::new();
+    let fixes = prepared
+        .fixes
+        .iter()
+        .map(|(fix, bytes)| {
+            let facts = &fix.content.facts;
+            let file =
+                unused(FileName::sanitised(&fix.content.branch.replace('/', "-")).as_str(), &mut names);
+            let mut changed: Vec<String> = facts
+                .patches
+                .iter()
+                .flat_map(|patch| patch.files.iter().map(|file| file.path.clone()))
+                .collect();
+            changed.sort();
+            changed.dedup();
+            PublicFix {
+                branch: fix.content.branch.clone(),
+                file,
+                size: facts.size,
+                sha256: hex_sha256(bytes),
+                subjects: facts.patches.iter().filter_map(|patch| patch.subject.clone()).collect(),
+                patch_ids: facts
+                    .patches
+                    .iter()
+                    .filter_map(|patch| patch.patch_id.as_ref().map(ToString::to_string))
+                    .collect(),
+                files: changed,
+            }
+        })
+        .collect();
+    Ok(Advisory {
+        id: id.to_owned(),
+        revision: 1,
+        project: prepared.project.slug.clone(),
+        project_name: prepared.project.name.clone(),
+        zone: prepared.project.policy.zone.name().to_owned(),
+        title: text.title.clone(),
+        summary: text.summary.clone(),
+        affected: text.affected.clone(),
+        fixed: text.fixed.clone(),
+        severity: text.severity.clone(),
+        cve: text.cve.clone(),
+        ghsa: text.ghsa.clone(),
+        mitigation: text.mitigation.clone(),
+        changelog: text.changelog.clone().unwrap_or_else(|| text.title.clone()),
+        changelog_file: prepared.project.policy.changelog_style().file().to_owned(),
+        fixes,
+        without_fix: prepared
+            .revision
+            .content
+            .case
+            .waivers
+            .iter()
+            .map(|waiver| BranchWithoutFix { branch: waiver.branch.clone(), reason: waiver.reason.clone() })
+            .collect(),
+        commits: text
+            .commits
+            .iter()
+            .map(|commit| PublicCommit {
+                branch: commit.branch.clone(),
+                id: commit.id.clone(),
+                verdict: CommitVerdict::Announced,
+            })
+            .collect(),
+        // Consent is taken as it stands at the lift, not as it stood when the revision was frozen.
+        credits: prepared
+            .case
+            .content
+            .credits
+            .iter()
+            .filter_map(crate::domain::case::Credit::public)
+            .collect(),
+        timeline: Timeline {
+            opened_at: prepared.case.embargo.opened_at,
+            announced_at: *announced_at,
+            agreed_at: if *early { schedule.agreed_at } else { Some(schedule.lifts_at) },
+            lifted_at: now,
+            early: *early,
+            packagers_told: u32::try_from(prepared.told).unwrap_or(u32::MAX),
+        },
+    })
+}
+
+/// `name.mbox`, or a numbered one if two branches read the same in a file name.
+fn unused(name: &str, taken: &mut Vec<String>) -> String {
+    let mut file = format!("{name}.mbox");
+    let mut count = 2;
+    while taken.contains(&file) {
+        file = format!("{name}-{count}.mbox");
+        count += 1;
+    }
+    taken.push(file.clone());
+    file
+}
