@@ -4,7 +4,7 @@
 //! downwards only, and a test reads the source to keep it so:
 //!
 //! ```text
-//!    bin -> cli -> wire                       clock, entropy, config: leaves, passed in as values
+//!    bin -> cli -> wire              clock, entropy, config, metrics: leaves, passed in as values
 //!            |
 //!    +-------v-----------------+      +----------------+
 //!    | http {api pages public} |      |     worker     |      entry points: translate, never decide
@@ -42,6 +42,7 @@ pub mod entropy;
 pub mod formats;
 pub mod http;
 pub mod mail;
+pub mod metrics;
 pub mod openpgp;
 pub mod outbound;
 pub mod store;

@@ -12,7 +12,7 @@ use super::{App, Refusal};
 use crate::domain::clock_guard::{ClockGuard, Doubt, Observation, Verdict};
 use crate::domain::embargo::{Embargo, Stage};
 use crate::domain::instant::display_duration;
-use crate::domain::notice::NoticeKind;
+use crate::metrics::labels::Alarm;
 use crate::store::{AuditEntry, NoticeFacts, Tx};
 
 /// How often the database is told how late it is.
@@ -60,14 +60,9 @@ impl App {
         Ok(verdict)
     }
 
-    /// Why nothing lifts, or why it lifts late, if the clock is the reason. Anybody may read it.
-    pub(super) fn clock_trouble(&self, tx: &mut Tx<'_>) -> Result<Option<String>, Refusal> {
-        let verdict = self.look_at_clock(tx)?;
-        Ok(match (verdict.doubt, verdict.ahead) {
-            (Some(doubt), _) => Some(format!("{doubt}: lifts and mail are held")),
-            (None, Some(ahead)) => Some(late(ahead)),
-            (None, None) => None,
-        })
+    /// What was found when the clock was looked at last, if it was.
+    pub(super) fn last_verdict(&self) -> Option<Verdict> {
+        self.clock_watch.lock().unwrap_or_else(PoisonError::into_inner).verdict
     }
 
     /// Tells the database how late it is, now and then, and the maintainers of a doubt they have not heard of.
@@ -111,7 +106,7 @@ impl App {
                  agreed for half a minute. If it stays so, its operator has to look: embargod doctor"
             );
             let facts = NoticeFacts { reason, ..NoticeFacts::default() };
-            self.insert_notice(tx, &case.id, NoticeKind::Alarm, None, &facts, now)?;
+            self.raise(tx, &case.id, Alarm::ClockDoubt, &facts, now)?;
             told.push(case.project);
         }
         Ok(())
@@ -142,7 +137,8 @@ fn since_start(clock: &crate::clock::Clock) -> Duration {
     Duration::from_std(clock.monotonic()).unwrap_or(Duration::MAX)
 }
 
-fn late(ahead: Duration) -> String {
+/// What anybody may be told of a jump forward that nothing confirms.
+pub(super) fn late(ahead: Duration) -> String {
     format!(
         "the clock jumped forward, and nothing confirms it: lifts may come {} late; if the clock is right: \
          embargod hold release clock",

@@ -21,6 +21,7 @@ use crate::domain::hold::Passage;
 use crate::domain::id::{CertificateId, NoticeId};
 use crate::domain::notice::{ATTEMPTS_BEFORE_ALARM, DeliveryState, NoticeKind};
 use crate::mail::{Boundary, HeaderText, MessageId, OuterHead, outer_frame, plain_message};
+use crate::metrics::labels::Alarm;
 use crate::openpgp::{Acceptance, ArmoredBody, Certificate};
 pub use crate::store::Claimed;
 use crate::store::{
@@ -169,14 +170,14 @@ impl App {
                     if !tx.record_outcome(&claimed, &outcome, now)? {
                         continue;
                     }
-                    let what = match outcome.state {
-                        DeliveryState::Failed => "A notice could not be delivered",
+                    let about = match outcome.state {
+                        DeliveryState::Failed => Alarm::CopyFailed,
                         DeliveryState::Pending if claimed.attempts + 1 == ATTEMPTS_BEFORE_ALARM => {
-                            "A notice still waits, and is tried every hour"
+                            Alarm::CopyWaits
                         }
                         _ => continue,
                     };
-                    app.alarm(tx, &claimed, what, &outcome.reply, now)?;
+                    app.alarm(tx, &claimed, about, &outcome.reply, now)?;
                 }
                 Ok(())
             })
@@ -223,7 +224,7 @@ impl App {
             uncertain: claimed.uncertain,
         };
         tx.record_outcome(claimed, &outcome, now)?;
-        self.alarm(tx, claimed, "A notice could not be made", why, now)
+        self.alarm(tx, claimed, Alarm::CopyNotMade, why, now)
     }
 
     /// Makes one claimed copy ready, or records why it cannot leave.
@@ -394,13 +395,7 @@ impl App {
         trouble: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
-        self.alarm(
-            tx,
-            claimed,
-            "A notice waits, because the recipient's certificate cannot be used",
-            trouble,
-            now,
-        )?;
+        self.alarm(tx, claimed, Alarm::CertificateUnusable, trouble, now)?;
         if let Recipient::Contact(contact) = &claimed.recipient {
             let facts = NoticeFacts {
                 reason: trouble.to_owned(),
@@ -417,10 +412,18 @@ impl App {
         &self,
         tx: &mut Tx<'_>,
         claimed: &Claimed,
-        what: &str,
+        about: Alarm,
         why: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
+        let what = match about {
+            Alarm::CopyWaits => "A notice still waits, and is tried every hour",
+            Alarm::CopyNotMade => "A notice could not be made",
+            Alarm::CertificateUnusable => {
+                "A notice waits, because the recipient's certificate cannot be used"
+            }
+            _ => "A notice could not be delivered",
+        };
         let who = match &claimed.recipient {
             Recipient::Contact(id) => {
                 tx.contact(id)?.map_or_else(|| "a contact".to_owned(), |contact| contact.address)
@@ -429,7 +432,7 @@ impl App {
             Recipient::Maintainer(_) => return Ok(()),
         };
         let facts = NoticeFacts { reason: format!("{what}: {who}\n{why}"), ..NoticeFacts::default() };
-        self.insert_notice(tx, &claimed.embargo, NoticeKind::Alarm, None, &facts, now)?;
+        self.raise(tx, &claimed.embargo, about, &facts, now)?;
         super::notices::reconcile(self, tx, Some(&claimed.embargo), now)?;
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::domain::case::{CaseText, Consent, Credit};
 use crate::domain::embargo::{Embargo, Stage};
 use crate::domain::id::{EmbargoId, PackagerId};
 use crate::domain::notice::NoticeKind;
+use crate::metrics::labels::Alarm;
 use crate::store::{CaseContent, NoticeFacts, StoredEmbargo, Tx};
 
 /// The most characters one field of the text may have.
@@ -168,6 +169,20 @@ impl App {
     ) -> Result<(), Refusal> {
         let id = crate::domain::id::NoticeId::from_random(self.entropy.bytes());
         Ok(tx.insert_notice(&id, embargo, kind, revision, facts, now)?)
+    }
+
+    /// Has the maintainers of an embargo look at something.
+    pub(super) fn raise(
+        &self,
+        tx: &mut Tx<'_>,
+        embargo: &EmbargoId,
+        about: Alarm,
+        facts: &NoticeFacts,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), Refusal> {
+        self.insert_notice(tx, embargo, NoticeKind::Alarm, None, facts, now)?;
+        self.metrics.alarmed(about);
+        Ok(())
     }
 }
 

@@ -2,10 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::refusal::LOCKED;
 use super::{App, Refusal};
 use crate::clock::Clock;
-use crate::domain::hold::HoldKind;
 use crate::entropy::Entropy;
 use crate::openpgp::{Acceptance, Certificate, ServerKey, SessionKey, armor, encrypt_to};
 use crate::store::{AuditEntry, Store};
@@ -106,47 +104,5 @@ impl App {
             Ok(instants.filter(|due| *due > after).min())
         };
         self.store.read(due).await
-    }
-
-    /// Why this server is not wholly ready; empty if it is. Anybody may read it: no path and no id of a key.
-    pub async fn unready(&self) -> Vec<String> {
-        let mut reasons = Vec::new();
-        if let Some(reason) = self.store.vault().locked_reason() {
-            tracing::debug!("the vault is locked: {reason}");
-            reasons.push(format!("{LOCKED}; only what is public is served"));
-        } else if self.server_key().is_err() {
-            reasons.push("there is no server key; only what is public is served".to_owned());
-        }
-        if self.pulse.is_weak() {
-            reasons.push("the worker breaks off again and again: see the server's log".to_owned());
-        }
-        if self.strangers().is_stuck() || self.commands().is_stuck() {
-            reasons.push("the OpenPGP parsers are stuck; restart the server".to_owned());
-        }
-        let held = self.store.read(|tx| tx.open_hold_kinds()).await.unwrap_or_default();
-        let held: std::collections::BTreeSet<_> = held.into_iter().map(HoldKind::describe).collect();
-        reasons.extend(held.into_iter().map(str::to_owned));
-        if self.witness().is_some_and(|witness| witness.trouble().is_some()) {
-            reasons.push("what happens cannot be remembered outside the database".to_owned());
-        }
-        let vanished = self.vanished().await;
-        if !vanished.is_empty() {
-            // They were public, so they may be named.
-            reasons.push(format!("published before, and not in this database: {}", vanished.join(", ")));
-        }
-        let app = self.clone();
-        // That a lift is late would tell strangers that there is one: doctor says it, to the operator alone.
-        match self.store.read(move |tx| app.clock_trouble(tx)).await {
-            Ok(trouble) => reasons.extend(trouble),
-            Err(_) => {
-                reasons.push("the database cannot be reached".to_owned());
-                return reasons;
-            }
-        }
-        if let Err(error) = self.store.write(|tx| tx.check_writable()).await {
-            tracing::warn!("not ready: {error}");
-            reasons.push("the database cannot be written".to_owned());
-        }
-        reasons
     }
 }

@@ -15,6 +15,7 @@ pub mod deliveries;
 pub mod embargoes;
 mod fate;
 pub mod fixes;
+pub mod health;
 pub mod holds;
 pub mod housekeeping;
 pub mod installation;
@@ -43,6 +44,7 @@ use crate::clock::Clock;
 use crate::domain::address::Address;
 use crate::domain::id::{ContactId, EmbargoId, MaintainerId, PackagerId};
 use crate::entropy::Entropy;
+use crate::metrics::Metrics;
 use crate::openpgp::{Acceptance, Certificate, ParsePool, ServerKey};
 use crate::store::{AuditEntry, Store, StoredCertificate};
 // What the entry points need to name of what is stored.
@@ -79,6 +81,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Whether the worker lives.
     pub pulse: pulse::Pulse,
+    /// What is counted.
+    pub metrics: Metrics,
     server_key: Arc<RwLock<Option<Arc<ServerKey>>>>,
     /// For what strangers send, and for what comes in the name of maintainers: a flood of one delays not the other.
     strangers: Arc<ParsePool>,
@@ -86,6 +90,7 @@ pub struct App {
     wakes: watch::Sender<u64>,
     clock_watch: Arc<Mutex<clock_watch::ClockWatch>>,
     witness: Arc<OnceLock<Arc<Witness>>>,
+    asked: Arc<health::Asked>,
 }
 
 /// Who does something.
@@ -127,17 +132,19 @@ impl App {
         server_key: Option<ServerKey>,
     ) -> std::io::Result<Self> {
         Ok(Self {
+            pulse: pulse::Pulse::new(clock.clone()),
+            metrics: Metrics::new(clock.now()),
             store,
             clock,
             entropy,
             settings: Arc::new(settings),
-            pulse: pulse::Pulse::default(),
             server_key: Arc::new(RwLock::new(server_key.map(Arc::new))),
             strangers: Arc::new(ParsePool::start()?),
             commands: Arc::new(ParsePool::start()?),
             wakes: watch::Sender::new(0),
             clock_watch: Arc::default(),
             witness: Arc::default(),
+            asked: Arc::default(),
         })
     }
 

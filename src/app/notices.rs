@@ -17,6 +17,7 @@ use crate::domain::hold::Passage;
 use crate::domain::id::{DeliveryId, EmbargoId, PackagerId, ReceiptCode};
 use crate::domain::instant::display_instant;
 use crate::domain::notice::{DeliveryState, NoticeKind};
+use crate::metrics::labels::Alarm;
 use crate::store::{
     NewDelivery, Notice, NoticeFacts, Recipient, RevisionContent, RevisionFix, StoredEmbargo, StoredRevision,
     Tx,
@@ -343,7 +344,7 @@ impl Work {
             }
             Work::Overdue(id, why) => {
                 let facts = NoticeFacts { reason: why.to_owned(), overdue: true, ..NoticeFacts::default() };
-                app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, now)?;
+                app.raise(tx, &id, Alarm::NoticeMissed, &facts, now)?;
             }
             Work::Deliver(notice, recipient, packager) => {
                 let new = NewDelivery {

@@ -11,6 +11,7 @@ use crate::domain::id::EmbargoId;
 use crate::domain::instant::{display_instant, parse_instant};
 use crate::domain::notice::NoticeKind;
 use crate::domain::policy::Policy;
+use crate::metrics::labels::Alarm;
 use crate::store::{NoticeFacts, TokenKind, Tx};
 
 /// How many dates are offered.
@@ -195,7 +196,7 @@ impl Context<'_> {
             reason: format!("a maintainer lifts this embargo early: {reason}"),
             ..NoticeFacts::default()
         };
-        self.app.insert_notice(tx, &id, NoticeKind::Alarm, None, &facts, self.now)?;
+        self.app.raise(tx, &id, Alarm::LiftEarly, &facts, self.now)?;
         notices::reconcile(self.app, tx, Some(&id), self.now)?;
         Ok(id.into())
     }

@@ -156,6 +156,13 @@ impl Assembled {
         Ok(Serving { address, handle: server.handle(), task: tokio::spawn(server) })
     }
 
+    /// Starts answering with numbers on `listener`.
+    pub fn serve_metrics(&self, listener: TcpListener) -> std::io::Result<Serving> {
+        let address = listener.local_addr()?;
+        let server = crate::http::metrics::serve(self.app.clone(), listener)?;
+        Ok(Serving { address, handle: server.handle(), task: tokio::spawn(server) })
+    }
+
     /// Starts everything. Stop it with [`Running::stop`].
     pub async fn run(self, listener: TcpListener) -> std::io::Result<Running> {
         let serving = self.serve(listener).await?;

@@ -6,6 +6,7 @@
 
 mod error;
 pub mod limits;
+pub mod metrics;
 pub mod nearest;
 pub mod reference;
 pub mod relay;
@@ -22,6 +23,7 @@ pub use error::ConfigError;
 pub use sections::{DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, ServerConfig};
 
 use limits::LimitsConfig;
+use metrics::MetricsConfig;
 use relay::RelayKind;
 
 /// The name of the credential that holds the database's address.
@@ -49,6 +51,9 @@ pub struct Config {
     /// What strangers may use up.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// Where numbers can be read.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
 }
 
 impl Config {
@@ -123,6 +128,12 @@ impl Config {
         }
         if !(1 << 16..=1 << 26).contains(&self.mail.max_bytes) {
             return wrong("mail.max_bytes", "a number of bytes from 65536 to 67108864, such as 8388608");
+        }
+        if self.metrics.collides_with(self.server.listen) {
+            return wrong(
+                "metrics.listen",
+                "another port than that of [server] listen, such as \"127.0.0.1:9187\": numbers are not for the public",
+            );
         }
         if let Some((key, expected)) = self.limits.fault() {
             return wrong(key, expected);

@@ -76,7 +76,7 @@ use Otherwise::{Default, Needed, Nothing};
 use Range::{Free, Numbers, Words};
 
 /// The whole file.
-pub const SECTIONS: [Section; 7] = [
+pub const SECTIONS: [Section; 8] = [
     Section {
         name: "server",
         about: "Where the server is, seen from outside and from inside.",
@@ -326,6 +326,18 @@ pub const SECTIONS: [Section; 7] = [
                 "After how long a request that has not wholly arrived, or is not answered, is given up.",
             ),
         ],
+    },
+    Section {
+        name: "metrics",
+        about: "Numbers for Prometheus. Whoever may read them learns that something is embargoed, and how many; not \
+                what.",
+        keys: &[key(
+            "listen",
+            "an address with a port",
+            Free,
+            Nothing("\"127.0.0.1:9187\""),
+            "Where GET /metrics is answered, to anybody who reaches it; another one than [server] listen.",
+        )],
     },
 ];
 

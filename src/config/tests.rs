@@ -33,9 +33,9 @@ fn a_misspelt_key_names_its_line_and_the_one_that_was_meant() {
     assert!(refusal(&text).starts_with("embargod.toml line 6: unknown key \"hots\"; did you mean \"host\"?"));
     let text = format!("{SHORTEST}[logs]\nfilter = 'info'");
     assert!(refusal(&text).contains("unknown key \"logs\"; did you mean \"log\"?"), "{}", refusal(&text));
-    let text = format!("{SHORTEST}[metrics]");
+    let text = format!("{SHORTEST}[tracing]");
     assert!(
-        refusal(&text).ends_with("known here: server, database, keys, mail, log, limits"),
+        refusal(&text).ends_with("known here: server, database, keys, mail, log, limits, metrics"),
         "{}",
         refusal(&text)
     );
@@ -49,6 +49,8 @@ fn what_cannot_work_is_refused_with_what_to_write() {
         ("https://embargo.example", "https://a.example/\" onload=", "server.url"),
         ("[mail]", "id_prefix = 'emb'\n[mail]", "server.id_prefix"),
         ("[mail]", "listen = 'localhost'\n[mail]", "127.0.0.1:8080"),
+        ("[mail]", "[metrics]\nlisten = '127.0.0.1:8080'\n[mail]", "not for the public"),
+        ("[mail]", "[metrics]\nlisten = '9187'\n[mail]", "127.0.0.1:9187"),
         ("[mail]\n", "[database]\nurl = 'a'\nurl_file = 'b'\n[mail]\n", "not both"),
         ("[mail]\n", "[mail]\nmax_bytes = 10\n", "mail.max_bytes"),
         ("smtp.example'", "smtp.example'\ntls = 'none'", "loopback"),

@@ -23,6 +23,9 @@ pub enum Passage {
 }
 
 impl HoldKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Operator, Self::Recovery];
+
     /// The word that is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,17 +1,21 @@
 //! What no handler needs to see, what every answer carries, and the access log: route templates only, never an
 //! address that was asked for.
 
+use std::time::Duration;
+
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{ResponseError as _, web};
 
 use super::problem::{self, Problem};
 use super::{MAX_COMMAND, Parts};
+use crate::app::App;
 use crate::clock::Clock;
+use crate::metrics::labels::Surface;
 
 /// The longest address, in bytes; what maintainers sign is bounded alike.
 const MAX_ADDRESS: usize = 2048;
@@ -47,6 +51,7 @@ pub(super) async fn headers(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let method = request.method().clone();
+    let counted = Counted::begin(&request);
     // A practice server lives at another time, and whoever signs a command for it has to know.
     let clock = request.app_data::<web::Data<Parts>>().map(|parts| parts.app.clock.clone());
     let date = clock.filter(Clock::is_virtual).map(|clock| clock.now().format("%a, %d %b %Y %H:%M:%S GMT"));
@@ -57,15 +62,21 @@ pub(super) async fn headers(
     } else {
         // What was begun in the database is finished there; only nobody waits for it any more.
         match tokio::time::timeout(patience, next.call(request)).await {
-            Ok(response) => response?.map_into_left_body(),
+            Ok(Ok(response)) => response.map_into_left_body(),
+            Ok(Err(error)) => {
+                counted.end(error.as_response_error().status_code());
+                return Err(error);
+            }
             Err(_) => {
                 let mut response = problem::too_slow().error_response();
+                counted.end(response.status());
                 decorate(response.headers_mut());
                 response.head_mut().set_connection_type(ConnectionType::Close);
                 return Err(InternalError::from_response(problem::too_slow(), response).into());
             }
         }
     };
+    counted.end(response.status());
     let route = response.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
     tracing::info!(%method, route, status = response.status().as_u16(), "request");
     decorate(response.headers_mut());
@@ -73,6 +84,28 @@ pub(super) async fn headers(
         response.headers_mut().insert(header::DATE, date);
     }
     Ok(response)
+}
+
+/// A request that is counted when it is answered.
+struct Counted {
+    app: Option<App>,
+    surface: Surface,
+    began: Duration,
+}
+
+impl Counted {
+    fn begin(request: &ServiceRequest) -> Self {
+        let app = request.app_data::<web::Data<Parts>>().map(|parts| parts.app.clone());
+        let began = app.as_ref().map(|app| app.clock.monotonic()).unwrap_or_default();
+        Self { app, surface: Surface::of(request.path()), began }
+    }
+
+    fn end(self, status: StatusCode) {
+        if let Some(app) = self.app {
+            let took = app.clock.monotonic().saturating_sub(self.began);
+            app.metrics.answered(self.surface, status.as_u16(), took);
+        }
+    }
 }
 
 /// Why a request is refused without a look at what it asks for.

@@ -1,12 +1,13 @@
 //! The entry point over HTTP: it translates and decides nothing.
 //!
 //! `api` speaks JSON and OpenPGP, `pages` are for people who signed in, `public` serves published rows
-//! through a handle that can read nothing else. Refusals become problems (RFC 9457) in one place.
+//! through a handle that can read nothing else, `metrics` has a listener of its own. Refusals become problems (RFC 9457) in one place.
 
 mod api;
 mod connections;
 mod guard;
 mod methods;
+pub mod metrics;
 pub mod openapi;
 mod pages;
 mod problem;

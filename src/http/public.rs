@@ -99,7 +99,7 @@ pub(crate) async fn livez() -> HttpResponse {
 #[utoipa::path(tag = "operations", responses((status = 200, description = "Everything works", body = wire::Readiness), (status = 503, description = "Something does not", body = wire::Readiness)))]
 #[get("/readyz")]
 pub(crate) async fn readyz(parts: web::Data<Parts>) -> HttpResponse {
-    let reasons = parts.app.unready().await;
+    let reasons: Vec<_> = parts.app.unready().await.iter().map(ToString::to_string).collect();
     let mut response =
         if reasons.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(wire::Readiness { ready: reasons.is_empty(), reasons })

@@ -4,7 +4,7 @@
 //! pool is [stuck](ParsePool::is_stuck) and the process should be restarted. Lifts and deliveries do not come here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,7 @@ type Job = Box<dyn FnOnce(&AtomicUsize) + Send>;
 pub struct ParsePool {
     jobs: SyncSender<Job>,
     stuck: Arc<AtomicUsize>,
+    failures: Arc<[AtomicU64; 3]>,
     threads: usize,
     deadline: Duration,
 }
@@ -74,11 +75,29 @@ impl ParsePool {
                 .name(format!("openpgp-{number}"))
                 .spawn(move || work(&receiver, &stuck))?;
         }
-        Ok(Self { jobs, stuck, threads, deadline })
+        Ok(Self { jobs, stuck, failures: Arc::default(), threads, deadline })
     }
 
     /// Runs `job` on a thread of the pool. A job that was given up before it began is not begun.
     pub async fn run<T, F>(&self, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let result = self.run_uncounted(job).await;
+        if let Err(error) = &result {
+            self.failures[*error as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// How many jobs gave no answer, by the reason.
+    pub fn failures(&self) -> [(PoolError, u64); 3] {
+        [PoolError::Busy, PoolError::TimedOut, PoolError::Panicked]
+            .map(|error| (error, self.failures[error as usize].load(Ordering::Relaxed)))
+    }
+
+    async fn run_uncounted<T, F>(&self, job: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -155,6 +174,7 @@ mod tests {
         let pool = ParsePool::with_limits(1, 4, DEADLINE).unwrap();
         let panicked = pool.run(|| assert_eq!(1, 2, "a malformed packet")).await;
         assert_eq!(panicked, Err(PoolError::Panicked));
+        assert_eq!(pool.failures().map(|(_, count)| count), [0, 0, 1]);
         assert_eq!(pool.run(|| 7).await, Ok(7));
     }
 

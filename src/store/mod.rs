@@ -21,6 +21,7 @@ mod lease;
 mod lift;
 mod migrations;
 mod notice;
+mod numbers;
 mod people;
 mod pg;
 mod published;
@@ -33,6 +34,7 @@ pub mod testing;
 mod tries;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -57,6 +59,7 @@ pub use keys::KekState;
 pub use lease::Claim;
 pub use lift::Publication;
 pub use notice::{Body, BodySubject, Notice, NoticeFacts};
+pub use numbers::{Due, Numbers};
 pub use people::{Contact, Maintainer, Packager, Project, StoredCertificate};
 pub use published::{Published, PublishedFile};
 
@@ -159,6 +162,7 @@ pub struct Store {
     readers: Pool<Manager>,
     vault: Arc<Vault>,
     witness: Arc<OnceLock<WitnessHook>>,
+    failures: Arc<AtomicU64>,
 }
 
 /// What is called after a commit that must be remembered outside the database too.
@@ -178,7 +182,7 @@ impl Store {
     /// Connects to the database at `location`.
     pub fn open(location: Location, vault: Arc<Vault>) -> Result<Self, StoreError> {
         let (writers, readers) = dialect::pools(&location)?;
-        Ok(Self { location, writers, readers, vault, witness: Arc::default() })
+        Ok(Self { location, writers, readers, vault, witness: Arc::default(), failures: Arc::default() })
     }
 
     /// Has `witness` called after every commit of a revocation or a publication, before anybody is told of it.
@@ -246,17 +250,18 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut pooled = connection(&self.writers)?;
+        let mut pooled = self.noted(connection(&self.writers))?;
         let db = &mut *pooled;
-        dialect::begin_write(db).map_err(StoreError::from)?;
+        self.noted(dialect::begin_write(db).map_err(StoreError::from))?;
         let mut tx = Tx::new(db, &self.vault);
         let outcome = work(&mut tx).and_then(|value| {
             tx.write_trail().map_err(unrecorded)?;
             Ok(value)
         });
         let weighty = tx.weighty;
-        let value = outcome.inspect_err(|_| roll_back(tx.db))?;
+        let value = outcome.inspect_err(|_| self.roll_back(tx.db))?;
         let committed = commit::commit(tx.db);
+        self.failures.fetch_add(u64::from(committed.is_err()), Ordering::Relaxed);
         // What comes next takes a connection of its own, and SQLite has one writer.
         drop(pooled);
         match committed {
@@ -277,13 +282,40 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut pooled = connection(&self.readers)?;
+        let mut pooled = self.noted(connection(&self.readers))?;
         let db = &mut *pooled;
-        Transactions::begin_transaction(db).map_err(StoreError::from)?;
+        self.noted(Transactions::begin_transaction(db).map_err(StoreError::from))?;
         let mut tx = Tx::new(db, &self.vault);
         let outcome = work(&mut tx);
         debug_assert!(tx.trail.is_empty(), "what is audited goes through write");
-        finish(tx.db, outcome)
+        match outcome {
+            Ok(value) => {
+                self.noted(Transactions::commit_transaction(tx.db).map_err(StoreError::from))?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.roll_back(tx.db);
+                Err(error)
+            }
+        }
+    }
+
+    /// How often a connection, or the begin or end of a transaction, failed since this was opened.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        outcome.inspect_err(|_| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn roll_back(&self, db: &mut Db) {
+        // A rollback that fails breaks the connection, which the pool then replaces.
+        if Transactions::rollback_transaction(db).is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::app::deliveries::{Claimed, Fate, Outgoing};
 use crate::app::leases::{Held, RENEW_EVERY};
 use crate::app::{App, Refusal};
+use crate::metrics::labels::{Attempt, Reply};
 use crate::outbound::pool::{Item, Line, RelayPool, Report};
 use crate::outbound::{Consent, Outcome};
 
@@ -150,6 +151,8 @@ impl Outbox {
     }
 
     fn take(&mut self, (copy, outcome): Report<Copy>) {
+        let (attempt, reply) = numbers_of(outcome.as_ref());
+        self.app.metrics.attempted(attempt, reply);
         self.fates.push((copy.held.claimed.clone(), outcome.map(fate)));
     }
 
@@ -212,6 +215,20 @@ impl Outbox {
             self.fates.push((copy.held.claimed.clone(), None));
         }
         self.record().await
+    }
+}
+
+/// What is counted of an outcome; nothing is known of the relay's answer if it was not asked.
+fn numbers_of(outcome: Option<&Outcome>) -> (Attempt, Option<Reply>) {
+    match outcome {
+        None => (Attempt::Withheld, None),
+        Some(Outcome::Accepted { .. }) => (Attempt::Accepted, Some(Reply::Taken)),
+        Some(Outcome::Refused { code, permanent, .. }) => {
+            let attempt = if *permanent { Attempt::Refused } else { Attempt::Deferred };
+            (attempt, Some(if *code < 500 { Reply::NotNow } else { Reply::Never }))
+        }
+        Some(Outcome::NotSent { .. }) => (Attempt::NotSent, Some(Reply::None)),
+        Some(Outcome::Uncertain { .. }) => (Attempt::Uncertain, Some(Reply::None)),
     }
 }
 

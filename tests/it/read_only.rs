@@ -32,7 +32,7 @@ async fn a_server_whose_database_can_only_be_read_is_not_ready() {
     let vault = Arc::new(Vault::locked("not needed here", parts.entropy.clone()));
     let store = tokio::task::spawn_blocking(|| Store::open(location, vault)).await.unwrap().unwrap();
     let reader = App::new(store, parts.clock, parts.entropy, parts.settings, None).unwrap();
-    let reasons = reader.unready().await;
+    let reasons: Vec<_> = reader.unready().await.iter().map(ToString::to_string).collect();
     assert!(reasons.contains(&"the database cannot be written".to_owned()), "{reasons:?}");
     server.finish().await;
 }

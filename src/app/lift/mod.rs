@@ -31,8 +31,8 @@ const LOSSES: usize = 8;
 
 /// What became of a due lift in one round.
 enum Outcome {
-    /// It is public under this id.
-    Lifted(String),
+    /// It is public under this id, and was due at this instant.
+    Lifted(String, DateTime<Utc>),
     /// It is not due any more.
     Passed,
     /// It cannot be lifted now.
@@ -96,7 +96,10 @@ impl App {
             let round = self.lift_round(std::mem::take(&mut batch)).await?;
             for (id, outcome) in round {
                 match outcome {
-                    Outcome::Lifted(advisory) => lifted.push(advisory),
+                    Outcome::Lifted(advisory, lifts_at) => {
+                        self.count_lift(lifts_at);
+                        lifted.push(advisory);
+                    }
                     Outcome::Passed => {}
                     Outcome::Failed(refusal) => say(&id, &refusal),
                     Outcome::Again => batch.push(id),
@@ -175,9 +178,10 @@ impl App {
                 round.push((id, Outcome::Again));
                 continue;
             }
+            let lifts_at = one.prepared.case.embargo.stage.schedule().map(|schedule| schedule.lifts_at);
             let outcome = match due_instant(&one, due_by, shared) {
                 Ok(true) => match tx.attempt(|tx| self.publish_lift(tx, one, rendered_at)) {
-                    Ok(advisory) => Outcome::Lifted(advisory),
+                    Ok(advisory) => Outcome::Lifted(advisory, lifts_at.unwrap_or(rendered_at)),
                     Err(Refusal::Store(StoreError::Conflict)) => Outcome::Again,
                     // The database may have taken back more than this one.
                     Err(Refusal::Store(error)) if error.is_about_the_database() => return Err(error.into()),
@@ -186,7 +190,7 @@ impl App {
                 Ok(false) => Outcome::Passed,
                 Err(refusal) => Outcome::Failed(refusal),
             };
-            stopped = !matches!(outcome, Outcome::Lifted(_));
+            stopped = !matches!(outcome, Outcome::Lifted(..));
             round.push((id, outcome));
         }
         tx.mark_instant(due_by)?;

@@ -15,7 +15,7 @@ use super::practice::{ClockFile, Practice};
 use super::screen::{item, say};
 use super::{log, practice};
 use crate::app::App;
-use crate::cli::assembly::{Assembled, Parts};
+use crate::cli::assembly::{Assembled, Parts, Serving};
 use crate::clock::{Clock, VirtualClock};
 use crate::config::Config;
 use crate::domain::instant::display_instant;
@@ -37,6 +37,9 @@ pub(super) struct ServeArguments {
     /// machine share a configuration and differ in this.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Where this one tells its numbers, such as `127.0.0.1:9188`; [metrics] `listen` of the configuration if absent.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// A server that is put together and does nothing yet.
@@ -51,6 +54,16 @@ struct Prepared {
 pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     let mut console = Console::open(global)?;
     console.config.server.listen = arguments.listen.unwrap_or(console.config.server.listen);
+    console.config.metrics.listen = arguments.metrics.or(console.config.metrics.listen);
+    if console.config.metrics.collides_with(console.config.server.listen) {
+        return Err(Failure::unfit(
+            format!(
+                "the address for numbers has the port of the public one, {}",
+                console.config.server.listen
+            ),
+            "choose another with --metrics, or in [metrics] listen: numbers are not for the public",
+        ));
+    }
     log::start(&console.config.log)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     if arguments.check {
@@ -58,10 +71,10 @@ pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCod
         return runtime(1)?.block_on(async { Ok(tell_whether_ready(&prepared).await) });
     }
     // Whoever cannot have the address should not touch the database.
-    let listener = listen(&console.config)?;
+    let listeners = Listeners::open(&console.config)?;
     let prepared = prepare(global, console, threads)?;
     log::say_where_and_not_what_panics();
-    runtime(threads)?.block_on(serve(prepared, listener))
+    runtime(threads)?.block_on(serve(prepared, listeners))
 }
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
@@ -107,11 +120,18 @@ fn prepare(global: &Global, console: Console, threads: usize) -> Result<Prepared
     Ok(Prepared { config, assembled, rehearsal })
 }
 
-async fn serve(prepared: Prepared, listener: TcpListener) -> Result<ExitCode, Failure> {
+async fn serve(prepared: Prepared, listeners: Listeners) -> Result<ExitCode, Failure> {
     let Prepared { config, assembled, rehearsal } = prepared;
     let mut stop = Stop::listen()?;
+    let metrics = listeners.metrics.map(|listener| assembled.serve_metrics(listener)).transpose();
+    let metrics = metrics.map_err(Failure::system("to answer"))?;
+    if let Some(metrics) = &metrics {
+        item("metrics", &format!("http://{}/metrics", metrics.address));
+    }
+    let listener = listeners.public;
     if let Some((hand, present)) = rehearsal {
         rehearse(&assembled, listener, &config, hand, present, stop).await?;
+        stop_metrics(metrics).await;
         return Ok(ExitCode::SUCCESS);
     }
     let running = assembled.run(listener).await.map_err(Failure::system("to answer"))?;
@@ -119,7 +139,7 @@ async fn serve(prepared: Prepared, listener: TcpListener) -> Result<ExitCode, Fa
     stop.wait().await;
     tracing::info!("stopping: what was begun is finished; a second signal ends it at once");
     tokio::select! {
-        () = running.stop() => Ok(ExitCode::SUCCESS),
+        () = async { running.stop().await; stop_metrics(metrics).await } => Ok(ExitCode::SUCCESS),
         () = stop.wait() => {
             tracing::warn!("ended by a second signal; what was begun is taken up again by whoever starts next");
             std::process::exit(1)
@@ -171,9 +191,28 @@ impl Stop {
     }
 }
 
-fn listen(config: &Config) -> Result<TcpListener, Failure> {
-    let address = config.server.listen;
-    let elsewhere = "choose another in [server] listen of the configuration";
+/// Where is listened.
+struct Listeners {
+    public: TcpListener,
+    metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    fn open(config: &Config) -> Result<Self, Failure> {
+        let public = listen(config.server.listen, "server")?;
+        let metrics = config.metrics.listen.map(|address| listen(address, "metrics")).transpose()?;
+        Ok(Self { public, metrics })
+    }
+}
+
+async fn stop_metrics(serving: Option<Serving>) {
+    if let Some(serving) = serving {
+        serving.stop().await;
+    }
+}
+
+fn listen(address: SocketAddr, section: &str) -> Result<TcpListener, Failure> {
+    let elsewhere = format!("choose another in [{section}] listen of the configuration");
     TcpListener::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Failure::unfit(
             format!("{address} is taken by another program"),
@@ -209,7 +248,7 @@ async fn tell_whether_ready(prepared: &Prepared) -> ExitCode {
     let server = &prepared.config.server;
     let reasons = prepared.assembled.app.unready().await;
     for reason in &reasons {
-        item("FAIL", reason);
+        item("FAIL", &reason.to_string());
     }
     if !reasons.is_empty() {
         return ExitCode::FAILURE;

@@ -117,6 +117,7 @@ pub(super) fn look(
     let mut recipients = mail.unwrap_or_default().to_vec();
     let mut opened_as = None;
     findings.extend(address(&config));
+    findings.extend(numbers(&config));
     findings.extend(files::check(global, &config));
     findings.extend(disk::check(&config));
     match data::open(global, &config) {
@@ -171,4 +172,30 @@ fn address(config: &Config) -> Option<Finding> {
             "put a proxy with TLS in front, and write its https:// address as [server] url",
         )
     })
+}
+
+fn numbers(config: &Config) -> Option<Finding> {
+    let listen = config.metrics.listen.filter(|listen| !listen.ip().is_loopback())?;
+    Some(Finding::warn(
+        format!(
+            "[metrics] listen = \"{listen}\" is open to a network: whoever reads it learns that something is embargoed"
+        ),
+        "listen on 127.0.0.1, or let nobody but the monitoring reach it",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_a_network_can_reach_are_warned_of_and_those_of_this_machine_are_not() {
+        let mut config = Config::parse(&crate::config::reference::text(), "embargod.toml".as_ref()).unwrap();
+        let mut warned = |listen: Option<&str>| {
+            config.metrics.listen = listen.map(|listen| listen.parse().unwrap());
+            numbers(&config).is_some_and(|finding| finding.level == Level::Warn)
+        };
+        assert_eq!([None, Some("127.0.0.1:9187"), Some("[::1]:9187")].map(&mut warned), [false; 3]);
+        assert_eq!([Some("0.0.0.0:9187"), Some("10.0.0.7:9187")].map(&mut warned), [true; 2]);
+    }
 }
