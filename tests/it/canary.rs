@@ -307,3 +307,58 @@ async fn no_secret_word_is_readable_anywhere_before_the_lift_and_only_the_public
     assert_eq!(never.scan_bytes("the log", &log.so_far()), []);
     server.finish().await;
 }
+
+#[tokio::test]
+async fn no_secret_word_no_name_and_no_id_is_in_the_numbers_at_any_stage() {
+    let words = Words::draw();
+    let server = TestServer::start().await;
+    let numbers = server.numbers();
+    let mara = server.maintainer();
+    let packager = words.packager(&server).await;
+    let mut pages = Vec::new();
+    let id = words.story(&server, &mara).await;
+    server.clock.advance(std::time::Duration::from_secs(5));
+    pages.push(numbers.page().await.text);
+    let token = packager.token().await;
+    packager.fetches(&token, &format!("/api/v1/embargoes/{id}/revisions/2/notice")).await;
+    error_answers(&words, &mara, &id).await;
+    public_answers(&server, &id).await;
+    // Due and not done, held, and in doubt: every number that is about something is more than nothing.
+    server.as_operator(|operator| drop(operator.place_hold("a look at the relay").unwrap())).await;
+    server.clock.advance_to("2026-06-10T12:00:00Z".parse().unwrap());
+    server.clock.set_apart(chrono::Duration::hours(1));
+    server.run_worker_until_idle().await;
+    pages.push(numbers.page().await.text);
+    server.clock.set_apart(chrono::Duration::hours(-1));
+    server
+        .as_operator(|operator| {
+            for hold in operator.open_holds().unwrap() {
+                operator.release_hold(hold.id.as_str()).unwrap();
+            }
+        })
+        .await;
+    for _ in 0..=4 {
+        server.clock.advance(std::time::Duration::from_secs(8));
+        server.run_worker_until_idle().await;
+    }
+    pages.push(numbers.page().await.text);
+    assert!(pages[0].contains("embargod_lifts_total 0") && pages[2].contains("embargod_lifts_total 1"));
+    assert!(pages[1].contains("embargod_lifts_overdue 1") && pages[1].contains("{kind=\"operator\"} 1"));
+
+    let deliveries = server.deliveries(&id).await;
+    // The project is called as what HTTP is made of, so it is looked for as a label.
+    let mut names: Vec<String> = deliveries.iter().map(|copy| copy.id.to_string()).collect();
+    names.extend(
+        [&id, "EMB-2026-1", "\"requests", "\"Requests", "Mara", packager.address.as_str()].map(str::to_owned),
+    );
+    names.extend([server.certificate.fingerprint(), "@".to_owned()]);
+    let everything = Scanner::new(words.0.clone());
+    for page in pages {
+        assert_eq!(everything.scan_bytes("the numbers", page.as_bytes()), []);
+        assert_eq!(numbers_in(page.as_bytes()), 0);
+        let found: Vec<_> = names.iter().filter(|name| page.contains(name.as_str())).collect();
+        assert!(found.is_empty(), "{found:?} in {page}");
+    }
+    numbers.stop().await;
+    server.finish().await;
+}

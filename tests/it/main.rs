@@ -23,6 +23,7 @@ mod limits;
 mod login;
 mod lost_commits;
 mod many;
+mod metrics;
 mod migrations;
 mod openapi;
 mod outbox;

@@ -207,3 +207,35 @@ fn a_database_file_that_was_cut_off_is_refused_with_a_sentence() {
         }
     }
 }
+
+#[test]
+fn numbers_are_told_where_the_configuration_says_and_nowhere_if_it_does_not() {
+    let installation = Installation::new();
+    let path = installation.folder.path().join("embargod.toml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{before}\n[metrics]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
+    let mut server = installation
+        .command(&["serve", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let addresses = [lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()];
+    let ask = |line: &str| {
+        let address = line.split("http://").nth(1).unwrap().split(['/', ' ']).next().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let [numbers, public] = addresses.each_ref().map(|line| ask(line));
+    assert!(numbers.contains("\nembargod_ready 1\n"), "{addresses:?} {numbers}");
+    assert!(public.starts_with("HTTP/1.1 404") && !public.contains("embargod_ready"), "{public}");
+    terminate(&server);
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+
+    let refused = installation.run(&["serve", "--listen", "127.0.0.1:9", "--metrics", "127.0.0.1:9"]);
+    assert!(said(&refused).contains("numbers are not for the public"), "{}", said(&refused));
+}

@@ -24,7 +24,7 @@ use embargod::worker::{Done, Worker};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Client, Database, Maintainer, Packager, database, person, start};
+use super::{Client, Database, Maintainer, Numbers, Packager, database, person, start};
 
 pub const PROJECT: &str = "requests";
 const FROM: &str = "embargo@requests.example";
@@ -255,6 +255,15 @@ impl TestServer {
     /// One look of the worker, which may fail.
     pub async fn tries_to_look(&self) -> Result<Done, Refusal> {
         self.worker().look().await
+    }
+
+    /// Numbers about the server, on a listener of their own.
+    pub fn numbers(&self) -> Numbers {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        match &self.life {
+            Life::ByHand(assembled, _) => Numbers::of(assembled.serve_metrics(listener).unwrap()),
+            Life::ByItself(_) | Life::Stopped => panic!("the server is not led by hand"),
+        }
     }
 
     /// Runs a statement on the database, past the server: as SQLite has it, and as PostgreSQL has it.
