@@ -137,6 +137,16 @@ pub(super) fn begin_write(db: &mut Db) -> QueryResult<()> {
     }
 }
 
+/// Whether PostgreSQL says that it is being stopped or started: diesel knows no kind of error for that.
+pub(super) fn is_going_away(message: &str) -> bool {
+    ["terminating connection", "the database system is"].iter().any(|words| message.contains(words))
+}
+
+/// Whether PostgreSQL ended a transaction in favour of another that waited for it.
+pub(super) fn gave_way(message: &str) -> bool {
+    message.contains("deadlock detected")
+}
+
 /// Lets the transaction that has just begun see one state of the database; SQLite's always do.
 pub(super) fn snapshot(db: &mut Db) -> QueryResult<()> {
     match db {

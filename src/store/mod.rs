@@ -70,7 +70,7 @@ use crate::vault::{DataKey, Place, ROSTER, Vault, VaultError};
 pub enum StoreError {
     /// The database refused or broke.
     #[error("the database failed: {0}")]
-    Query(#[from] diesel::result::Error),
+    Query(diesel::result::Error),
     /// The database cannot be reached.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
@@ -114,6 +114,28 @@ pub enum StoreError {
     /// Somebody else changed it meanwhile.
     #[error("it was changed meanwhile: look at it again and repeat the change")]
     Conflict,
+}
+
+impl From<diesel::result::Error> for StoreError {
+    /// Before a commit nothing is stored, so a connection that is lost in between is a database that is away.
+    fn from(error: diesel::result::Error) -> Self {
+        use diesel::result::DatabaseErrorKind::{
+            ClosedConnection, SerializationFailure, UnableToSendCommand,
+        };
+        use diesel::result::Error;
+        match &error {
+            Error::DatabaseError(UnableToSendCommand | ClosedConnection, what) => {
+                Self::Unavailable(what.message().to_owned())
+            }
+            Error::BrokenTransactionManager => Self::Unavailable(error.to_string()),
+            Error::DatabaseError(SerializationFailure, _) => Self::NotStored,
+            Error::DatabaseError(_, what) if dialect::is_going_away(what.message()) => {
+                Self::Unavailable(what.message().to_owned())
+            }
+            Error::DatabaseError(_, what) if dialect::gave_way(what.message()) => Self::NotStored,
+            _ => Self::Query(error),
+        }
+    }
 }
 
 impl StoreError {
@@ -480,4 +502,29 @@ fn corrupt(table: &'static str, id: &str) -> StoreError {
 /// Parses a stored word or id.
 fn parsed<T: std::str::FromStr>(text: &str, table: &'static str, id: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| corrupt(table, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::{DatabaseErrorKind, Error};
+
+    use super::*;
+
+    #[test]
+    fn a_database_that_goes_away_is_no_failure_of_what_was_asked() {
+        let said = |kind, text: &str| StoreError::from(Error::DatabaseError(kind, Box::new(text.to_owned())));
+        let stopping = "terminating connection due to administrator command";
+        for (kind, text) in [
+            (DatabaseErrorKind::UnableToSendCommand, "connection closed"),
+            (DatabaseErrorKind::ClosedConnection, "closed"),
+            (DatabaseErrorKind::Unknown, stopping),
+            (DatabaseErrorKind::Unknown, "the database system is shutting down"),
+        ] {
+            assert!(matches!(said(kind, text), StoreError::Unavailable(_)), "{text}");
+        }
+        assert!(matches!(said(DatabaseErrorKind::Unknown, "deadlock detected"), StoreError::NotStored));
+        assert!(matches!(said(DatabaseErrorKind::SerializationFailure, "x"), StoreError::NotStored));
+        assert!(matches!(said(DatabaseErrorKind::UniqueViolation, "x"), StoreError::Query(_)));
+        assert!(matches!(said(DatabaseErrorKind::Unknown, "syntax error"), StoreError::Query(_)));
+    }
 }

@@ -68,7 +68,7 @@ async fn due_at(maintainer: &Maintainer, date: &str, ahead: Duration) -> (String
 
 async fn a_legal_date(template: &Template, maintainer: &Maintainer) -> String {
     let path = format!("/api/v1/embargoes/{}/dates", template.embargo);
-    let dates: wire::DatesView = read(maintainer, &template.token, &path).await;
+    let dates: wire::DatesView = read(std::slice::from_ref(maintainer), &template.token, &path).await;
     dates.offers.iter().rfind(|offer| offer.legal).unwrap().lifts_at.to_rfc3339()
 }
 

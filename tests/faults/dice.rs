@@ -9,11 +9,14 @@ pub struct Scale {
     pub seed: u64,
     long: bool,
     rounds: Option<usize>,
+    /// How many rounds are played at the same time, where they do not share a server.
+    pub together: usize,
 }
 
 impl Scale {
     /// Reads `EMBARGOD_FAULTS` (`long`, or short), `EMBARGOD_FAULTS_SEED` and `EMBARGOD_FAULTS_ROUNDS`. A round that
-    /// failed is played again alone with its seed and one round.
+    /// failed is played again alone with its seed and one round. `EMBARGOD_FAULTS_TOGETHER` is how many are played side
+    /// by side: much of a round is waiting for a lease to run out.
     pub fn of_this_run() -> Self {
         let number = |name: &str| {
             let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
@@ -23,6 +26,7 @@ impl Scale {
             seed: number("EMBARGOD_FAULTS_SEED").unwrap_or(1),
             long: std::env::var("EMBARGOD_FAULTS").is_ok_and(|text| text == "long"),
             rounds: number("EMBARGOD_FAULTS_ROUNDS").map(|count| usize::try_from(count).unwrap()),
+            together: number("EMBARGOD_FAULTS_TOGETHER").map_or(4, |count| usize::try_from(count).unwrap()),
         }
     }
 
@@ -49,5 +53,27 @@ impl Dice {
     pub fn one_of<'a, T>(&self, choices: &'a [T]) -> &'a T {
         let count = u64::try_from(choices.len()).unwrap();
         &choices[usize::try_from(self.below(count)).unwrap()]
+    }
+}
+
+/// Plays rounds, some of them at the same time; `done` hears of each as it ends. A round that fails ends them all.
+pub async fn play<R, F>(scale: Scale, count: usize, round: impl Fn(usize, u64) -> F, mut done: impl FnMut(R))
+where
+    R: Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let mut waiting = (0..count).zip(scale.seed..);
+    let mut playing = tokio::task::JoinSet::new();
+    loop {
+        while playing.len() < scale.together
+            && let Some((number, seed)) = waiting.next()
+        {
+            playing.spawn(round(number, seed));
+        }
+        match playing.join_next().await {
+            Some(Ok(result)) => done(result),
+            Some(Err(failure)) => std::panic::resume_unwind(failure.into_panic()),
+            None => return,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use embargod::clock::Clock;
 use embargod::domain::id::EmbargoId;
@@ -17,6 +18,9 @@ use crate::patience::Since;
 use crate::people::People;
 use crate::relay::{Act, Relay};
 use crate::server::{Server, Under, free_port, operate};
+
+/// How long somebody who waits for a server rests between two looks.
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// What is copied.
 pub struct Template {
@@ -35,6 +39,8 @@ pub struct Template {
     pub packager_token: String,
     /// Every address that is public once it is lifted.
     pub public_paths: Vec<String>,
+    /// One copy at a time: PostgreSQL copies no database that somebody uses.
+    copying: tokio::sync::Mutex<()>,
 }
 
 /// A copy, in which a round is played.
@@ -123,7 +129,7 @@ impl Template {
         let lifts_at = dates.offers.iter().find(|offer| offer.legal).unwrap().lifts_at.to_rfc3339();
         maintainer.does(&Change::schedule(&embargo, &lifts_at, None)).await.accepted();
         maintainer.does(&Change::send(&embargo, None, true)).await.accepted();
-        settled(&maintainer, &token, &embargo).await;
+        settled(std::slice::from_ref(&maintainer), &token, &embargo, "announcement").await;
         let (slug, address, person) = people.packagers[0].clone();
         let packager =
             Packager::new(client.clone(), Clock::System, certificate.clone(), slug, address.clone(), person);
@@ -149,6 +155,7 @@ impl Template {
             token,
             packager_token,
             public_paths: Vec::new(),
+            copying: tokio::sync::Mutex::default(),
         };
         template.public_paths = template.learn_public_paths().await;
         template
@@ -156,6 +163,7 @@ impl Template {
 
     /// A copy of the folder and the database.
     pub async fn copy(&self) -> Place {
+        let _one = self.copying.lock().await;
         let database = match &self.database {
             Some(database) => Some(PostgresDatabase::create(Some(database)).await),
             None => None,
@@ -209,31 +217,39 @@ fn speaker(client: &Client, certificate: &Certificate, people: &People) -> Maint
     Maintainer::new(client.clone(), Clock::System, Entropy::System, certificate.clone(), person)
 }
 
-/// Reads something, from a server that may be down for a while.
-pub async fn read<T: serde::de::DeserializeOwned>(maintainer: &Maintainer, token: &str, path: &str) -> T {
+/// Reads something, from the first of these servers that answers; they may be down for a while.
+pub async fn read<T: serde::de::DeserializeOwned>(readers: &[Maintainer], token: &str, path: &str) -> T {
     let since = Since::now();
     loop {
-        if let Some(read) = maintainer.try_reads(token, path).await {
-            return read;
+        for reader in readers {
+            if let Some(read) = reader.try_reads(token, path).await {
+                return read;
+            }
         }
         assert!(!since.is_too_long(), "{path} is never answered");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(BETWEEN).await;
     }
 }
 
-/// Waits until no copy of any notice waits any more, and returns all of them.
-pub async fn settled(maintainer: &Maintainer, token: &str, embargo: &str) -> Vec<wire::DeliveryView> {
+/// Waits until there are copies of the notice of this kind and no copy of any notice waits any more; returns all.
+pub async fn settled(
+    readers: &[Maintainer],
+    token: &str,
+    embargo: &str,
+    last: &str,
+) -> Vec<wire::DeliveryView> {
     let path = format!("/api/v1/embargoes/{embargo}/deliveries");
     let since = Since::now();
     loop {
-        let view: wire::DeliveriesView = read(maintainer, token, &path).await;
+        let view: wire::DeliveriesView = read(readers, token, &path).await;
         let waits = |copy: &&wire::DeliveryView| {
             !matches!(copy.state.as_str(), "accepted" | "superseded" | "failed" | "bounced")
         };
         let waiting: Vec<_> = view.deliveries.iter().filter(waits).collect();
-        if !view.deliveries.is_empty() && waiting.is_empty() {
+        if view.deliveries.iter().any(|copy| copy.kind == last) && waiting.is_empty() {
             return view.deliveries;
         }
         assert!(!since.is_too_long(), "still waiting: {waiting:#?}");
+        tokio::time::sleep(BETWEEN).await;
     }
 }

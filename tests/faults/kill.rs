@@ -1,7 +1,9 @@
 //! kill -9 at every point at which something becomes durable, is sent, or is answered.
 
+use std::sync::Arc;
+
 use crate::database::Kind;
-use crate::dice::{Dice, Scale};
+use crate::dice::{Dice, Scale, play};
 use crate::fault::{Countdown, Target};
 use crate::installation::Template;
 use crate::patience::Since;
@@ -49,7 +51,7 @@ struct Counted {
     late_milliseconds: i64,
 }
 
-async fn round(template: &Template, point: Point) -> Counted {
+async fn round(template: Arc<Template>, point: Point) -> Counted {
     let place = template.copy().await;
     let target = Target::default();
     let (wanted, when) = match point {
@@ -75,7 +77,7 @@ async fn round(template: &Template, point: Point) -> Counted {
         Point::Call(call, when) => Under::Strace { call, injection: format!("signal=SIGKILL:when={when}") },
     };
     let nurse = Nurse::start(place.folder(0), port, under, target.clone());
-    let mut teller = Teller::new(template, &base, std::slice::from_ref(&base));
+    let mut teller = Teller::new(&template, &base, std::slice::from_ref(&base));
     let told = teller.tell().await;
     watcher.until_public().await;
     // The kill may still be to come, in the middle of the last mails.
@@ -85,7 +87,7 @@ async fn round(template: &Template, point: Point) -> Counted {
     assert!(first >= told.lifts_at, "it was public at {first}, and promised for {}", told.lifts_at);
     target.clear();
     let kills = nurse.stop().await;
-    check_audit(&place.folder(0));
+    tokio::task::block_in_place(|| check_audit(&place.folder(0)));
     let kept = relay.kept();
     let extra_copies = kept.values().map(|copies| copies.digests.len() - 1).sum();
     Counted { kills, polls, extra_copies, late_milliseconds: (first - told.lifts_at).num_milliseconds() }
@@ -93,21 +95,24 @@ async fn round(template: &Template, point: Point) -> Counted {
 
 async fn rounds(kind: Kind) {
     let scale = Scale::of_this_run();
-    let template = Template::found(kind).await;
+    let template = Arc::new(Template::found(kind).await);
     let began = Since::now();
     let mut all = Counted::default();
     let count = scale.rounds(3, 1_000);
     let mut missed = 0;
-    for (number, seed) in (0..count).zip(scale.seed..) {
+    let play_one = |number, seed| {
         let point = Point::drawn(&Dice::of(seed), kind);
         eprintln!("{kind:?} round {number} of seed {seed}: {point:?}");
-        let counted = round(&template, point).await;
+        round(Arc::clone(&template), point)
+    };
+    play(scale, count, play_one, |counted| {
         missed += usize::from(counted.kills == 0);
         all.kills += counted.kills;
         all.polls += counted.polls;
         all.extra_copies += counted.extra_copies;
         all.late_milliseconds = all.late_milliseconds.max(counted.late_milliseconds);
-    }
+    })
+    .await;
     println!(
         "kill, {kind:?}: {count} rounds from seed {}, {} kills ({missed} rounds ended before theirs), {} polls: 0 early, \
          0 half, 0 lost; {} extra copies, all identical; at most {} ms late; {:?}",

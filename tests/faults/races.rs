@@ -72,7 +72,8 @@ async fn race(
 
 /// What was answered, and what became of it.
 async fn judge(racer: &Racer, maintainer: &Maintainer, token: &str, client: &Client) -> bool {
-    let case: wire::CaseView = read(maintainer, token, &format!("/api/v1/embargoes/{}", racer.embargo)).await;
+    let case: wire::CaseView =
+        read(std::slice::from_ref(maintainer), token, &format!("/api/v1/embargoes/{}", racer.embargo)).await;
     let won = racer.response.status < 300;
     assert!(won || racer.response.status < 500, "{:?}: {}", racer.rival, racer.response.text());
     let lifted = case.neutral.advisory.is_some();
@@ -101,8 +102,12 @@ async fn races(kind: Kind) {
     let server = Server::start(&place.folder(0), port, &Under::Nothing, &Target::default()).await.unwrap();
     let client = Client::new(&base);
     let maintainer = template.maintainer(&client);
-    let dates: wire::DatesView =
-        read(&maintainer, &template.token, &format!("/api/v1/embargoes/{}/dates", template.embargo)).await;
+    let dates: wire::DatesView = read(
+        std::slice::from_ref(&maintainer),
+        &template.token,
+        &format!("/api/v1/embargoes/{}/dates", template.embargo),
+    )
+    .await;
     let legal: Vec<_> = dates.offers.iter().filter(|offer| offer.legal).collect();
     let later = legal.last().unwrap().lifts_at.to_rfc3339();
     let began = Since::now();
@@ -132,7 +137,8 @@ async fn races(kind: Kind) {
             let mut waiting = 0;
             for racer in due {
                 let path = format!("/api/v1/embargoes/{}", racer.embargo);
-                let case: wire::CaseView = read(&maintainer, &template.token, &path).await;
+                let case: wire::CaseView =
+                    read(std::slice::from_ref(&maintainer), &template.token, &path).await;
                 waiting += usize::from(case.neutral.advisory.is_none());
             }
             if waiting == 0 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 
 use crate::database::Kind;
-use crate::dice::{Dice, Scale};
+use crate::dice::{Dice, Scale, play};
 use crate::fault::{Countdown, Target};
 use crate::installation::{Place, Template};
 use crate::patience::Since;
@@ -125,11 +125,11 @@ impl Replicas {
     }
 }
 
-async fn round(template: &Template, count: usize, blow: Blow, step: Step) -> (bool, i64) {
+async fn round(template: Arc<Template>, count: usize, blow: Blow, step: Step) -> (bool, i64) {
     let place = template.copy().await;
     let replicas = Replicas::start(&place, count, blow, step).await;
     let watcher = Watcher::start(&replicas.bases, &template.public_paths, count);
-    let mut teller = Teller::new(template, &replicas.url, &replicas.bases);
+    let mut teller = Teller::new(&template, &replicas.url, &replicas.bases);
     let told = teller.tell().await;
     watcher.until_public().await;
     // The others do it, while the one that was struck still lies there.
@@ -146,25 +146,28 @@ async fn round(template: &Template, count: usize, blow: Blow, step: Step) -> (bo
     let (_, first) = watcher.end().await;
     let first = first.unwrap();
     assert!(first >= told.lifts_at, "it was public at {first}, and promised for {}", told.lifts_at);
-    check_audit(&place.folder(0));
+    tokio::task::block_in_place(|| check_audit(&place.folder(0)));
     (replicas.struck.is_over(), (first - told.lifts_at).num_milliseconds())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn replicas_may_die_pause_or_lose_the_database_at_any_step() {
     let scale = Scale::of_this_run();
-    let template = Template::found(Kind::Postgres).await;
+    let template = Arc::new(Template::found(Kind::Postgres).await);
     let began = Since::now();
     let (rounds, mut struck, mut latest) = (scale.rounds(8, 400), 0, 0);
-    for (number, seed) in (0..rounds).zip(scale.seed..) {
+    let play_one = |number, seed| {
         let dice = Dice::of(seed);
         let (blow, step) = drawn(&dice);
         let count = 2 + usize::try_from(dice.below(2)).unwrap();
         eprintln!("replicas round {number} of seed {seed}: {count} replicas, {blow:?} at {step:?}");
-        let (hit, late) = round(&template, count, blow, step).await;
+        round(Arc::clone(&template), count, blow, step)
+    };
+    play(scale, rounds, play_one, |(hit, late)| {
         struck += usize::from(hit);
         latest = latest.max(late);
-    }
+    })
+    .await;
     println!(
         "replicas: {rounds} rounds from seed {}, {struck} struck: 0 early, 0 lost, each lifted once; at most {latest} ms \
          late; {:?}",

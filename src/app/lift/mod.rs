@@ -80,7 +80,9 @@ impl App {
                     }
                 }
                 Err(refusal) => {
-                    batch.iter().for_each(|id| say(id, &refusal));
+                    for id in batch {
+                        say(id, &refusal);
+                    }
                     break;
                 }
             }
