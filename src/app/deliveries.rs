@@ -73,6 +73,7 @@ impl App {
         if next.await?.is_none_or(|next| next > now) {
             return Ok(Vec::new());
         }
+        self.after_lifts().await;
         self.make_bodies().await?;
         let app = self.clone();
         let owner = worker.to_owned();

@@ -89,6 +89,8 @@ pub struct App {
     commands: Arc<ParsePool>,
     wakes: watch::Sender<u64>,
     clock_watch: Arc<Mutex<clock_watch::ClockWatch>>,
+    /// Held while lifts are due: nothing else is begun that would keep the database busy.
+    lifts_first: Arc<tokio::sync::Mutex<()>>,
     witness: Arc<OnceLock<Arc<Witness>>>,
     asked: Arc<health::Asked>,
 }
@@ -143,6 +145,7 @@ impl App {
             commands: Arc::new(ParsePool::start()?),
             wakes: watch::Sender::new(0),
             clock_watch: Arc::default(),
+            lifts_first: Arc::default(),
             witness: Arc::default(),
             asked: Arc::default(),
         })

@@ -162,6 +162,7 @@ impl App {
     /// Announces what is frozen and due, raises an alarm for what is due and not frozen, and inserts the
     /// deliveries that are missing. Says whether anything changed.
     pub async fn reconcile_notices(&self) -> Result<bool, Refusal> {
+        self.after_lifts().await;
         let app = self.clone();
         let now = self.clock.now();
         // Most looks find nothing: those need no write lock.

@@ -259,17 +259,21 @@ impl Tx<'_> {
         self.listed_notices(ids)
     }
 
-    /// The current notices of which no body was made, oldest first; those about a key have none.
+    /// The notices of which copies wait to be sent by `now` and no body was made, oldest first; those about a key have
+    /// none.
     pub fn notices_lacking_bodies(&mut self, now: DateTime<Utc>) -> Result<Vec<Notice>, StoreError> {
-        let made =
-            bodies::table.filter(bodies::subject_kind.eq(NOTICE)).filter(bodies::subject_id.eq(notices::id));
-        let ids = notices::table
-            .inner_join(embargoes::table.on(embargoes::id.eq(notices::embargo_id)))
+        let made = bodies::table
+            .filter(bodies::subject_kind.eq(NOTICE))
+            .filter(bodies::subject_id.eq(deliveries::notice_id));
+        let ids = deliveries::table
+            .inner_join(notices::table.on(notices::id.eq(deliveries::notice_id)))
+            .filter(deliveries::state.eq(DeliveryState::Pending.as_str()))
+            .filter(deliveries::not_before_at.le(now.timestamp_micros()))
             .filter(notices::superseded_at.is_null())
-            .filter(embargoes::stage.eq_any(LIVE).or(notices::created_at.ge(still_news(now))))
             .filter(notices::kind.ne(NoticeKind::KeyTrouble.as_str()))
             .filter(diesel::dsl::not(diesel::dsl::exists(made)))
             .select((notices::created_at, notices::id))
+            .distinct()
             .load::<(i64, String)>(self.db)?;
         self.listed_notices(ids)
     }

@@ -24,6 +24,12 @@ const LONGEST_SLEEP: Duration = Duration::seconds(1);
 /// How long it rests after a failure.
 const REST: Duration = Duration::seconds(5);
 
+/// How much longer it rests than it compared what should be told with what was: with thousands of embargoes that takes
+/// a while, and is asked for by every change.
+const COMPARISON_RESTS: u32 = 10;
+/// The longest such rest.
+const LONGEST_REST: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// A worker of one replica.
 pub struct Worker {
     app: App,
@@ -95,7 +101,7 @@ impl Worker {
             self.keep_looking(Loop::Lift, stop.clone(), || self.lift()).await;
         };
         let announce = || async {
-            self.keep_looking(Loop::Announce, stop.clone(), || self.announce()).await;
+            self.keep_looking(Loop::Announce, stop.clone(), || self.announce(stop.clone())).await;
         };
         tokio::join!(
             self.keep_alive(Loop::Lift, lift),
@@ -110,8 +116,13 @@ impl Worker {
     }
 
     /// Announces once, and keeps record and house; says whether there was anything to do.
-    async fn announce(&self) -> Result<bool, Refusal> {
+    async fn announce(&self, mut stop: watch::Receiver<bool>) -> Result<bool, Refusal> {
+        let began = self.app.clock.monotonic();
         let changed = self.app.reconcile_notices().await?;
+        let took = self.app.clock.monotonic().saturating_sub(began);
+        let rest = (took * COMPARISON_RESTS).min(LONGEST_REST);
+        // An end of the rest by a stop is an end all the same.
+        let _ = tokio::time::timeout(rest, stop.wait_for(|stop| *stop)).await;
         self.app.keep_record().await;
         self.app.keep_house(self.retention).await?;
         Ok(changed)

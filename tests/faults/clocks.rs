@@ -3,13 +3,14 @@
 //! The server's wall clock is libfaketime's, and the test moves it while the server runs. The monotonic clock stays.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use embargod::clock::Clock;
 use embargod::wire;
 
 use crate::database::Kind;
-use crate::dice::{Dice, Scale};
+use crate::dice::{Dice, Scale, play};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Series, ordinary_text};
 use crate::installation::{Place, Template, read};
@@ -22,6 +23,9 @@ const JUMPS: [i64; 14] =
     [1, 59, 61, 121, 3_600, 86_400, 2_592_000, 315_360_000, -1, -59, -61, -121, -3_600, -86_400];
 /// How long a lift may take after the last doubt is over.
 const SOON: Duration = Duration::seconds(60);
+
+/// How long somebody who watches rests between two looks.
+const BETWEEN: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// A server whose wall clock can be moved.
 struct Traveller {
@@ -95,32 +99,47 @@ async fn seen_lifted(
             assert!(now >= lifts_at, "it was lifted at {now}, and promised for {lifts_at}");
             return Some(now);
         }
+        tokio::time::sleep(BETWEEN).await;
     }
     None
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn replicas_whose_clocks_jump_never_lift_early_and_lift_when_calm() {
-    let scale = Scale::of_this_run();
-    let template = Template::found(Kind::Postgres).await;
-    let place = template.copy().await;
-    let relay = Relay::start(1, false, |_| Act::Go).await;
-    let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
-    let url = format!("http://127.0.0.1:{}", ports[0]);
-    let mut replicas = Vec::new();
-    for (replica, port) in ports.iter().enumerate() {
-        replicas.push(Traveller::start(&place, replica, *port, &url, &relay).await);
+/// Three replicas on one database.
+struct Trio {
+    place: Place,
+    relay: Relay,
+    replicas: Vec<Traveller>,
+    client: Client,
+    maintainer: Maintainer,
+    date: String,
+}
+
+/// What the rounds of a trio counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calm {
+    held: usize,
+    latest: Duration,
+}
+
+impl Trio {
+    async fn start(template: &Template) -> Self {
+        let place = template.copy().await;
+        let relay = Relay::start(1, false, |_| Act::Go).await;
+        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let url = format!("http://127.0.0.1:{}", ports[0]);
+        let mut replicas = Vec::new();
+        for (replica, port) in ports.iter().enumerate() {
+            replicas.push(Traveller::start(&place, replica, *port, &url, &relay).await);
+        }
+        let client = Client::new(&url);
+        let maintainer = template.maintainer(&client);
+        let date = a_legal_date(template, &maintainer).await;
+        Self { place, relay, replicas, client, maintainer, date }
     }
-    let client = Client::new(&url);
-    let maintainer = template.maintainer(&client);
-    let date = a_legal_date(&template, &maintainer).await;
-    let began = Since::now();
-    let rounds = scale.rounds(6, 1_000);
-    let mut held = 0;
-    let mut latest = Duration::zero();
-    for (number, seed) in (0..rounds).zip(scale.seed..) {
+
+    async fn round(&self, token: &str, number: usize, seed: u64, calm: &mut Calm) {
         let dice = Dice::of(seed);
-        let (embargo, lifts_at) = due_at(&maintainer, &date, Duration::seconds(3)).await;
+        let (embargo, lifts_at) = due_at(&self.maintainer, &self.date, Duration::seconds(3)).await;
         // Now and then all of them jump together, so that nobody is left who could lift.
         let everybody = number % 6 == 5;
         let offset = Duration::milliseconds(i64::try_from(dice.below(1_800)).unwrap() - 1_800);
@@ -135,43 +154,76 @@ async fn replicas_whose_clocks_jump_never_lift_early_and_lift_when_calm() {
             "clocks round {number} of seed {seed}: {jumps:?} s, {} ms before the lift",
             -offset.num_milliseconds()
         );
-        for (replica, jump) in replicas.iter().zip(&jumps) {
+        for (replica, jump) in self.replicas.iter().zip(&jumps) {
             replica.jump(*jump);
         }
-        let token = &template.token;
         if everybody {
             // It may have been lifted in the moment between its instant and the jump, but not in doubt.
-            let doubted =
-                seen_lifted(&client, token, &embargo, lifts_at, lifts_at + Duration::seconds(4)).await;
-            held += usize::from(doubted.is_none());
-        }
-        if everybody {
-            for replica in &replicas {
+            let until = lifts_at + Duration::seconds(4);
+            let doubted = seen_lifted(&self.client, token, &embargo, lifts_at, until).await;
+            calm.held += usize::from(doubted.is_none());
+            for replica in &self.replicas {
                 replica.jump(0);
             }
         }
-        let calm = Clock::System.now().max(lifts_at);
-        let seen = seen_lifted(&client, token, &embargo, lifts_at, calm + SOON).await;
-        let seen = seen.unwrap_or_else(|| {
-            let reasons: Vec<String> = replicas.iter().map(|replica| replica.server.log()).collect();
+        let calm_since = Clock::System.now().max(lifts_at);
+        let public = seen_lifted(&self.client, token, &embargo, lifts_at, calm_since + SOON).await;
+        let public = public.unwrap_or_else(|| {
+            let reasons: Vec<String> = self.replicas.iter().map(|replica| replica.server.log()).collect();
             panic!("{embargo} was not lifted within {SOON}: {}", reasons.join("\n--\n"))
         });
-        latest = latest.max(seen - calm);
-        for replica in &replicas {
+        calm.latest = calm.latest.max(public - calm_since);
+        for replica in &self.replicas {
             replica.jump(0);
         }
     }
-    for replica in replicas {
-        replica.server.stop().await;
+
+    async fn end(self) {
+        for replica in self.replicas {
+            replica.server.stop().await;
+        }
+        for (id, copies) in self.relay.kept() {
+            assert_eq!(copies.digests.len(), 1, "{id} was sent twice because a clock jumped");
+        }
+        drop(self.place);
     }
-    for (id, copies) in relay.kept() {
-        assert_eq!(copies.digests.len(), 1, "{id} was sent twice because a clock jumped");
-    }
+}
+
+/// How many rounds the replicas of one trio live through.
+const LIFE: usize = 6;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn replicas_whose_clocks_jump_never_lift_early_and_lift_when_calm() {
+    let scale = Scale::of_this_run();
+    let template = Arc::new(Template::found(Kind::Postgres).await);
+    let began = Since::now();
+    let lives = scale.rounds(6, 1_000).div_ceil(LIFE);
+    let mut all = Calm::default();
+    let live = |life: usize, _| {
+        let template = Arc::clone(&template);
+        async move {
+            let trio = Trio::start(&template).await;
+            let mut calm = Calm::default();
+            for number in life * LIFE..(life + 1) * LIFE {
+                let seed = scale.seed + u64::try_from(number).unwrap();
+                trio.round(&template.token, number, seed, &mut calm).await;
+            }
+            trio.end().await;
+            calm
+        }
+    };
+    play(scale, lives, live, |calm: Calm| {
+        all.held += calm.held;
+        all.latest = all.latest.max(calm.latest);
+    })
+    .await;
     println!(
-        "clocks: {rounds} rounds from seed {}: 0 early, {held} held while all clocks were wrong, all lifted, at most {} ms \
-         after the last doubt; {:?}",
+        "clocks: {} rounds from seed {}: 0 early, {} held while all clocks were wrong, all lifted, at most {} ms after \
+         the last doubt; {:?}",
+        lives * LIFE,
         scale.seed,
-        latest.num_milliseconds(),
+        all.held,
+        all.latest.num_milliseconds(),
         began.elapsed()
     );
 }

@@ -67,6 +67,10 @@ impl App {
             Passage::Alarms | Passage::Shut => Ok(Vec::new()),
         });
         let due = due.await?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _first = self.lifts_first.lock().await;
         let mut lifted = Vec::new();
         for batch in due.chunks(TOGETHER) {
             match self.lift_batch(batch.to_vec(), &mut lifted).await {
@@ -88,6 +92,11 @@ impl App {
             }
         }
         Ok(lifted)
+    }
+
+    /// Waits while lifts are being published.
+    pub(super) async fn after_lifts(&self) {
+        drop(self.lifts_first.lock().await);
     }
 
     /// Lifts these, in as many rounds as it takes.
