@@ -3,6 +3,7 @@
 //! Reconciliation takes no input. Deliveries are (audience x what is currently to be known) minus what
 //! exists; that one rule covers the announcement, somebody who joins later, and a restart.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
@@ -165,18 +166,36 @@ impl App {
         self.after_lifts().await;
         let app = self.clone();
         let now = self.clock.now();
-        // Most looks find nothing: those need no write lock.
-        let idle = self.store.read(move |tx| {
+        // What is compared with everything holds up no writer.
+        let lacking = self.store.read(move |tx| {
             let passage = app.passage(tx)?;
-            Ok::<_, Refusal>(due(tx, None, passage, now)?.is_empty())
+            let work = due(tx, None, passage, now)?;
+            Ok::<_, Refusal>(work.iter().map(|item| item.embargo().clone()).collect::<BTreeSet<_>>())
         });
-        if idle.await? {
-            return Ok(false);
+        let lacking: Vec<_> = lacking.await?.into_iter().collect();
+        let mut changed = false;
+        for some in lacking.chunks(TOGETHER) {
+            let (app, some) = (self.clone(), some.to_vec());
+            let mended = self.store.write(move |tx| {
+                let mut changed = false;
+                for id in &some {
+                    match reconcile(&app, tx, Some(id), app.clock.now()) {
+                        Ok(did) => changed |= did,
+                        // A damaged one delays no other.
+                        Err(Refusal::Store(error)) if error.is_about_one_thing() => error.say_once(),
+                        Err(refusal) => return Err(refusal),
+                    }
+                }
+                Ok::<_, Refusal>(changed)
+            });
+            changed |= mended.await?;
         }
-        let app = self.clone();
-        self.store.write(move |tx| reconcile(&app, tx, None, app.clock.now())).await
+        Ok(changed)
     }
 }
+
+/// How many embargoes are put right in one transaction.
+const TOGETHER: usize = 16;
 
 /// What is missing, if anything: announcements, unless they are held, alarms, deliveries, copies to be put back
 /// in line.
@@ -227,9 +246,12 @@ fn due(
             Err(refusal) => return Err(refusal),
         }
     }
-    for (_, delivery) in tx.blocked_deliveries()? {
+    for (embargo, delivery) in tx.blocked_deliveries()? {
+        if only.is_some_and(|only| *only != embargo) {
+            continue;
+        }
         match usable(tx, &delivery.recipient, now) {
-            Ok(true) if delivery.current => work.push(Work::PutBack(delivery.id)),
+            Ok(true) if delivery.current => work.push(Work::PutBack(embargo, delivery.id)),
             Err(Refusal::Store(error)) if !error.is_about_one_thing() => return Err(error.into()),
             _ => {}
         }
@@ -253,7 +275,7 @@ fn copies_due(
             if !existing.contains(&recipient) {
                 work.push(Work::Deliver(Box::new(notice.clone()), recipient, packager));
             } else if let Some((id, _)) = given_up.iter().find(|(_, known)| *known == recipient) {
-                work.push(Work::PutBack(id.clone()));
+                work.push(Work::PutBack(notice.embargo.clone(), id.clone()));
             }
         };
         if notice.kind == NoticeKind::Alarm {
@@ -290,7 +312,7 @@ enum Work {
     Announce(EmbargoId, u32),
     Overdue(EmbargoId, &'static str),
     Deliver(Box<Notice>, Recipient, Option<PackagerId>),
-    PutBack(DeliveryId),
+    PutBack(EmbargoId, DeliveryId),
 }
 
 /// How often one reconciliation looks again: an announcement leads to deliveries, and they to nothing.
@@ -326,6 +348,13 @@ pub(super) fn reconcile(
 }
 
 impl Work {
+    fn embargo(&self) -> &EmbargoId {
+        match self {
+            Self::Announce(id, _) | Self::Overdue(id, _) | Self::PutBack(id, _) => id,
+            Self::Deliver(notice, ..) => &notice.embargo,
+        }
+    }
+
     fn carry_out(self, app: &App, tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<(), Refusal> {
         match self {
             Work::Announce(id, number) => {
@@ -357,7 +386,7 @@ impl Work {
                 };
                 tx.insert_delivery(&new, now)?;
             }
-            Work::PutBack(id) => tx.put_back_delivery(&id, now)?,
+            Work::PutBack(_, id) => tx.put_back_delivery(&id, now)?,
         }
         Ok(())
     }
