@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use diesel::connection::SimpleConnection as _;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::corruption::{connect, words};
@@ -70,7 +71,7 @@ fn said(output: &Output) -> String {
 }
 
 fn terminate(child: &Child) {
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    kill_process(Pid::from_child(child), Signal::TERM).unwrap();
 }
 
 fn until(log: &mut BufReader<std::process::ChildStderr>, word: &str) {
