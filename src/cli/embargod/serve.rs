@@ -37,7 +37,7 @@ pub(super) struct ServeArguments {
     /// machine share a configuration and differ in this.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Where this one tells its numbers, such as `127.0.0.1:9188`; [metrics] `listen` of the configuration if absent.
+    /// Where this one tells its numbers, such as `127.0.0.1:9188`; `metrics.listen` of the configuration if absent.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
 }
