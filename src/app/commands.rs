@@ -4,6 +4,8 @@
 //! server. Its bytes are kept in the audit log as the proof of who asked. The same key again gets the
 //! first answer; nothing is carried out twice. A refused command changed nothing and left no answer.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +14,7 @@ use super::{Actor, App, Refusal, certificate_of, fixes};
 use crate::domain::case::{CaseText, Credit};
 use crate::domain::id::{CertificateId, EmbargoId, MaintainerId};
 use crate::openpgp::{SessionKey, SignedRequest, armor, encrypt_to, open_command};
-use crate::store::{AuditEntry, Maintainer, StoredAnswer, StoredEmbargo, Tx};
+use crate::store::{AuditEntry, Maintainer, StoreError, StoredAnswer, StoredEmbargo, Tx};
 
 /// A command whose signature was good.
 pub struct Opened {
@@ -165,7 +167,9 @@ impl App {
         render: fn(&CaseReport) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
         let app = self.clone();
-        let answer = self
+        let opened = Arc::new(opened);
+        let sent = Arc::clone(&opened);
+        let carried_out = self
             .store
             .write(move |tx| {
                 let now = app.clock.now();
@@ -193,7 +197,7 @@ impl App {
                     action,
                     embargo: Some(done.embargo.clone()),
                     object: done.embargo.to_string(),
-                    detail: opened.proof,
+                    detail: opened.proof.clone(),
                 });
                 let mut report = CaseReport::read(tx, &done.embargo, now)?;
                 report.remarks = done.remarks;
@@ -212,12 +216,19 @@ impl App {
                 tx.store_answer(
                     &opened.maintainer,
                     &opened.request.idempotency_key,
-                    &answer.stored(opened.digest),
+                    &answer.stored(opened.digest.clone()),
                     now,
                 )?;
                 Ok(answer)
             })
-            .await?;
+            .await;
+        let answer = match carried_out {
+            // Whoever was faster may have been the same command, sent again to another replica.
+            Err(refusal @ (Refusal::Store(StoreError::Conflict) | Refusal::Stale(_))) => {
+                self.store.read(move |tx| repeated(tx, &sent)).await?.ok_or(refusal)?
+            }
+            carried_out => carried_out?,
+        };
         self.wake();
         Ok(answer)
     }

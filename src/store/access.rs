@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 
 use super::dialect::{self, Db};
 use super::schema::{answers, challenges, commands, tokens};
@@ -274,7 +275,12 @@ impl Tx<'_> {
                 commands::answer.eq(&answer.body),
                 commands::created_at.eq(now.timestamp_micros()),
             ))
-            .execute(self.db)?;
+            .execute(self.db)
+            .map_err(|error| match error {
+                // The same command was carried out meanwhile.
+                Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => StoreError::Conflict,
+                error => error.into(),
+            })?;
         Ok(())
     }
 

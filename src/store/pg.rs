@@ -30,6 +30,10 @@ use tokio_postgres::config::SslMode;
 const POOLER: &str = "pooler=transaction";
 /// Forgets what this or another program prepared on the connection.
 const FORGET: &str = "DEALLOCATE ALL";
+/// A replica that stops in the middle of a transaction keeps others from what it locked, for no longer than this. No
+/// transaction here waits for anything but the database.
+const NOT_IDLE: &str = "SET idle_in_transaction_session_timeout = '15s'";
+const NOT_IDLE_NOW: &str = "SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
 /// One runtime of its own drives every connection: a connection may be dropped anywhere, and timers work.
 static DRIVER: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -129,7 +133,9 @@ where
     S: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
 {
     if !pooled {
-        return AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+        let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+        let set = diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, NOT_IDLE).await;
+        return set.map(|()| connection).map_err(ConnectionError::CouldntSetupConfiguration);
     }
     // What the library sets up by prepared statements is kept within one transaction, and taken back with it:
     // nothing here depends on a time zone, and the encoding was agreed on when connecting. How the connection
@@ -215,7 +221,8 @@ impl TransactionManager<PgConn> for PgTransactions {
         let status = InnerManager::transaction_manager_status_mut(&mut connection.inner);
         let depth = status.transaction_depth().ok().flatten().map_or(0, NonZeroU32::get);
         if connection.pooled && depth == 1 {
-            connection.inner.batch_execute(FORGET).inspect_err(|_| {
+            let prepared = connection.inner.batch_execute(FORGET);
+            prepared.and_then(|()| connection.inner.batch_execute(NOT_IDLE_NOW)).inspect_err(|_| {
                 // It fails with its connection, and then so does this.
                 let _ = InnerManager::rollback_transaction(&mut connection.inner);
             })?;

@@ -1,6 +1,7 @@
 //! Up to three replicas on one PostgreSQL: killed, paused, and cut off from the database at any step.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
 
@@ -69,6 +70,8 @@ impl Replicas {
             Step::Relay(_, when) | Step::Database(when) | Step::Commit(when) => when,
         };
         let struck = Countdown::new(when);
+        // A replica that is paused while it starts would be waited for.
+        let armed = Arc::<AtomicBool>::default();
         let strike = {
             let (targets, proxies) = (targets.clone(), Arc::clone(&proxies));
             Arc::new(move |replica: usize| match blow {
@@ -94,13 +97,14 @@ impl Replicas {
         };
         let mut ways = Vec::new();
         for replica in 0..count {
-            let (strike, struck) = (Arc::clone(&strike), struck.clone());
+            let (strike, struck, armed) = (Arc::clone(&strike), struck.clone(), Arc::clone(&armed));
             let way = Proxy::start(move |piece| {
-                let counts = match step {
-                    Step::Database(_) => true,
-                    Step::Commit(_) => piece.is_commit(),
-                    Step::Relay(..) => false,
-                };
+                let counts = armed.load(Ordering::SeqCst)
+                    && match step {
+                        Step::Database(_) => true,
+                        Step::Commit(_) => piece.is_commit(),
+                        Step::Relay(..) => false,
+                    };
                 if counts && struck.hit() {
                     strike(replica);
                     return if blow == Blow::LoseCommit { Pass::CutAnswer } else { Pass::Yes };
@@ -120,6 +124,7 @@ impl Replicas {
             let started = Server::start(&folder, *port, &Under::Nothing, &targets[replica]).await;
             servers.extend(started);
         }
+        armed.store(true, Ordering::SeqCst);
         let bases = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         Self { url, bases, servers, targets, proxies: ways, relay, struck }
     }
