@@ -124,7 +124,7 @@ async fn races(kind: Kind) {
         let lifts_at = (Clock::System.now() + Duration::seconds(6)).trunc_subsecs(0);
         let mut running = tokio::task::JoinSet::new();
         for (embargo, rival) in racers {
-            let offset = Duration::milliseconds(i64::try_from(dice.below(500)).unwrap() - 250);
+            let offset = Duration::milliseconds(i64::try_from(dice.below(1_500)).unwrap() - 250);
             let (maintainer, client) = (maintainer.clone(), client.clone());
             running.spawn(race(maintainer, client, embargo, rival, lifts_at, offset, later.clone()));
         }
