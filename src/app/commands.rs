@@ -14,7 +14,7 @@ use super::{Actor, App, Refusal, certificate_of, fixes};
 use crate::domain::case::{CaseText, Credit};
 use crate::domain::id::{CertificateId, EmbargoId, MaintainerId};
 use crate::openpgp::{SessionKey, SignedRequest, armor, encrypt_to, open_command};
-use crate::store::{AuditEntry, Maintainer, StoreError, StoredAnswer, StoredEmbargo, Tx};
+use crate::store::{AuditEntry, Maintainer, StoreError, StoredAnswer, StoredCertificate, StoredEmbargo, Tx};
 
 /// A command whose signature was good.
 pub struct Opened {
@@ -174,12 +174,7 @@ impl App {
             .write(move |tx| {
                 let now = app.clock.now();
                 let actor = Actor::Maintainer(opened.maintainer.clone());
-                let stored = tx.certificate(&opened.certificate)?;
-                let still = tx.maintainer(&opened.maintainer)?;
-                let still = still.is_some_and(|person| person.certificate == opened.certificate);
-                if stored.revoked_at.is_some() || !still {
-                    return Err(Refusal::Unauthorised("this maintainer may no longer send commands"));
-                }
+                let stored = certificate_of_sender(tx, &opened)?;
                 if let Some(answer) = repeated(tx, &opened)? {
                     return Ok(answer);
                 }
@@ -225,13 +220,28 @@ impl App {
         let answer = match carried_out {
             // Whoever was faster may have been the same command, sent again to another replica.
             Err(refusal @ (Refusal::Store(StoreError::Conflict) | Refusal::Stale(_))) => {
-                self.store.read(move |tx| repeated(tx, &sent)).await?.ok_or(refusal)?
+                let first = self.store.read(move |tx| {
+                    certificate_of_sender(tx, &sent)?;
+                    repeated(tx, &sent)
+                });
+                first.await?.ok_or(refusal)?
             }
             carried_out => carried_out?,
         };
         self.wake();
         Ok(answer)
     }
+}
+
+/// The certificate that signed, if its owner may still send commands.
+fn certificate_of_sender(tx: &mut Tx<'_>, opened: &Opened) -> Result<StoredCertificate, Refusal> {
+    let stored = tx.certificate(&opened.certificate)?;
+    let still = tx.maintainer(&opened.maintainer)?;
+    let still = still.is_some_and(|person| person.certificate == opened.certificate);
+    if stored.revoked_at.is_some() || !still {
+        return Err(Refusal::Unauthorised("this maintainer may no longer send commands"));
+    }
+    Ok(stored)
 }
 
 /// The first answer to a command that was carried out before, if its sender still decides for what it was about.

@@ -39,6 +39,30 @@ async fn the_same_bytes_again_get_the_first_answer_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn the_same_bytes_many_times_at_once_are_carried_out_once_and_all_get_that_answer() {
+    let server = TestServer::start().await;
+    let mara = server.maintainer();
+    let id = mara.opens(&ordinary_text()).await;
+    let body = wire::OpenEmbargo { project: "requests".to_owned(), ..wire::OpenEmbargo::default() };
+    let opening = Change::json("POST", "/api/v1/embargoes", &body);
+    let changes = (0..5).map(|number| waiver(&id, ["1.x", "main"][number % 2])).chain([opening]);
+    for change in changes {
+        let message = mara.signed(&change);
+        let mut sending = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (client, change, message) = (server.client.clone(), change.clone(), message.clone());
+            sending.spawn(async move { client.command(&change.method, &change.path, message).await });
+        }
+        let answers = sending.join_all().await;
+        for answer in &answers {
+            assert!(answer.status < 300, "{}: {}", change.path, answer.text());
+            assert!(answer.body == answers[0].body, "{}: the same bytes have two answers", change.path);
+        }
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_key_that_was_used_for_another_request_is_refused() {
     let server = TestServer::start().await;
     let mara = server.maintainer();
