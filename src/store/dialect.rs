@@ -151,9 +151,7 @@ pub(super) fn gave_way(message: &str) -> bool {
 pub(super) fn snapshot(db: &mut Db) -> QueryResult<()> {
     match db {
         Db::Sqlite(_) => Ok(()),
-        Db::Postgres(connection) => {
-            connection.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        }
+        Db::Postgres(connection) => connection.freeze(),
     }
 }
 

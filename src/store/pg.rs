@@ -93,6 +93,16 @@ impl PgConn {
             .map(|connection| Self { inner: Inner::from(connection), pooled })
     }
 
+    /// Lets the transaction that has just begun, in which nothing was asked yet, see one state of the database.
+    pub fn freeze(&mut self) -> QueryResult<()> {
+        if !self.pooled {
+            return self.inner.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+        }
+        // What is forgotten at its begin counts as asked, so it begins once more.
+        let again = format!("COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ; {FORGET}; {NOT_IDLE_NOW}");
+        self.inner.batch_execute(&again)
+    }
+
     /// Whether a pooler hands out its connections by the transaction.
     pub fn is_pooled(&self) -> bool {
         self.pooled
