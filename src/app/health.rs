@@ -30,7 +30,7 @@ pub enum Unready {
     Locked,
     /// There is no server key.
     NoServerKey,
-    /// A loop of the worker breaks off again and again.
+    /// A loop of the worker fails or breaks off again and again.
     Worker,
     /// Every thread that reads OpenPGP hangs.
     Parsers,
@@ -75,9 +75,7 @@ impl fmt::Display for Unready {
         match self {
             Self::Locked => write!(formatter, "{LOCKED}; only what is public is served"),
             Self::NoServerKey => formatter.write_str("there is no server key; only what is public is served"),
-            Self::Worker => {
-                formatter.write_str("the worker breaks off again and again: see the server's log")
-            }
+            Self::Worker => formatter.write_str("the worker fails again and again: see the server's log"),
             Self::Parsers => formatter.write_str("the OpenPGP parsers are stuck; restart the server"),
             Self::Held(kind) => formatter.write_str(kind.describe()),
             Self::Anchor => formatter.write_str("what happens cannot be remembered outside the database"),

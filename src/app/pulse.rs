@@ -1,5 +1,5 @@
 //! Whether the worker of this process lives: when each of its loops last went round, and how often in a row it
-//! broke off.
+//! failed or broke off.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 
-/// How often in a row a loop may break off before the server is not ready.
+/// How often in a row a loop may fail or break off before the server is not ready.
 const SKIPS: u32 = 3;
 
 /// A loop of the worker.
@@ -67,6 +67,13 @@ impl Pulse {
         beats.skips_in_a_row.store(0, Ordering::Relaxed);
     }
 
+    /// A loop went round, and could not do what it should.
+    pub fn stumble(&self, which: Loop) {
+        let beats = &self.loops[which as usize];
+        beats.last.store(micros(self.clock.monotonic()), Ordering::Relaxed);
+        beats.skips_in_a_row.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A loop broke off.
     pub fn skip(&self, which: Loop) {
         let beats = &self.loops[which as usize];
@@ -74,7 +81,7 @@ impl Pulse {
         beats.skips.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether a loop breaks off again and again.
+    /// Whether a loop fails or breaks off again and again.
     pub fn is_weak(&self) -> bool {
         self.loops.iter().any(|beats| beats.skips_in_a_row.load(Ordering::Relaxed) >= SKIPS)
     }
@@ -112,6 +119,14 @@ mod tests {
         assert!(pulse.is_weak());
         assert_eq!((pulse.age(Loop::Announce), pulse.age(Loop::Deliver).as_secs()), (Duration::ZERO, 7));
         pulse.beat(Loop::Deliver);
+        assert!(!pulse.is_weak());
+        for _ in 0..SKIPS {
+            assert!(!pulse.is_weak());
+            pulse.stumble(Loop::Lift);
+        }
+        assert!(pulse.is_weak());
+        assert_eq!((pulse.age(Loop::Lift), pulse.skips(Loop::Lift)), (Duration::ZERO, 0), "it goes round");
+        pulse.beat(Loop::Lift);
         assert!(!pulse.is_weak());
         assert_eq!((pulse.skips(Loop::Announce), pulse.skips(Loop::Deliver)), (0, u64::from(SKIPS)));
     }

@@ -42,7 +42,7 @@ labels!(
         Locked = "vault_locked",
         /// There is no server key.
         NoServerKey = "no_server_key",
-        /// A loop of the worker breaks off again and again.
+        /// A loop of the worker fails or breaks off again and again.
         Worker = "worker",
         /// Every thread that reads OpenPGP hangs.
         Parsers = "parsers",

@@ -143,7 +143,7 @@ impl Worker {
                 Some(refusal) => Err(refusal),
             };
             trouble.tell(looked.as_ref().err());
-            self.app.pulse.beat(which);
+            self.note(which, looked.as_ref().err());
             let pause_until = match looked {
                 Ok(true) => {
                     // What one loop did is for the others to go on with.
@@ -151,7 +151,8 @@ impl Worker {
                     continue;
                 }
                 Ok(false) => self.next_look(looked_at).await,
-                Err(_) => self.app.clock.now() + REST,
+                // What is due stays due.
+                Err(_) => self.app.clock.now() + LONGEST_SLEEP,
             };
             tokio::select! {
                 changed = wakes.changed() => if changed.is_err() { return },
@@ -213,7 +214,7 @@ impl Worker {
                 Some(refusal) => Err(refusal),
             };
             trouble.tell(stepped.as_ref().err());
-            self.app.pulse.beat(Loop::Deliver);
+            self.note(Loop::Deliver, stepped.as_ref().err());
             let pause_until = match stepped {
                 Ok(_) if *stop.borrow() && outbox.is_empty() => return,
                 Ok(1..) => continue,
@@ -228,6 +229,14 @@ impl Worker {
                 () = self.app.clock.wait_until(pause_until) => {}
                 changed = stop.wait_for(|stop| *stop), if !stopping => if changed.is_err() { return },
             }
+        }
+    }
+
+    /// A loop went round, and failed or did not. A shut vault and a hold are said by their own names.
+    fn note(&self, which: Loop, failure: Option<&Refusal>) {
+        match failure {
+            Some(Refusal::Store(_)) => self.app.pulse.stumble(which),
+            _ => self.app.pulse.beat(which),
         }
     }
 

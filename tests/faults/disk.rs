@@ -46,13 +46,15 @@ async fn a_lift_that_meets_a_full_disk_happens_once_when_there_is_space() {
         fill(&filler);
         Clock::System.wait_until(lifts_at + FULL).await;
         assert!(!client.get("/").await.text().contains("/advisories/"), "it was published on a full disk");
-        assert_eq!(client.get("/readyz").await.status, 503, "a full disk is no reason to complain");
+        until_ready_says(&client, 503).await;
+        assert!(!client.get("/").await.text().contains("/advisories/"), "it was published on a full disk");
         std::fs::remove_file(&filler).unwrap();
         let freed = Clock::System.now();
         let public = tokio::time::timeout(SOON.to_std().unwrap(), watcher.until_public()).await;
         assert!(public.is_ok(), "there is space, and nothing is lifted: {}", server.log());
         latest = latest.max(Clock::System.now() - freed);
         watcher.end().await;
+        until_ready_says(&client, 200).await;
         // The small disk goes with the server, so what is on it is copied first.
         let after = tempfile::tempdir().unwrap();
         let state = format!("/proc/{}/root{}/state", server.pid, folder.display());
@@ -65,6 +67,12 @@ async fn a_lift_that_meets_a_full_disk_happens_once_when_there_is_space() {
         "full disk: {rounds} rounds: nothing half, each lifted once, at most {} ms after there was space",
         latest.num_milliseconds()
     );
+}
+
+/// Waits until whoever watches the server is told this.
+async fn until_ready_says(client: &Client, status: u16) {
+    let asks = async { while client.get("/readyz").await.status != status {} };
+    assert!(tokio::time::timeout(SOON.to_std().unwrap(), asks).await.is_ok(), "/readyz never says {status}");
 }
 
 /// Writes until nothing more fits.

@@ -313,7 +313,7 @@ async fn a_worker_that_breaks_off_again_and_again_makes_the_server_not_ready() {
     }
     let ready = server.client.get("/readyz").await;
     assert_eq!(ready.status, 503);
-    assert!(ready.text().contains("the worker breaks off again and again"), "{}", ready.text());
+    assert!(ready.text().contains("the worker fails again and again"), "{}", ready.text());
     server.app().pulse.beat(Loop::Deliver);
     assert_eq!(server.client.get("/readyz").await.status, 200);
     server.finish().await;

@@ -119,8 +119,8 @@ async fn a_lift_that_cannot_be_written_down_waits_and_is_not_half_public() {
     server.run_worker_until_idle().await;
     server.clock.advance_to("2026-06-10T12:00:00Z".parse().unwrap());
     break_the_log(&server).await;
-    let lifted = server.app().lift_due().await.unwrap();
-    assert_eq!(lifted, [""; 0]);
+    let refusal = server.app().lift_due().await.unwrap_err().to_string();
+    assert!(refusal.starts_with("the audit log cannot be written"), "{refusal}");
     assert_eq!(server.client.get("/advisories/EMB-2026-1").await.status, 404);
     mend_the_log(&server).await;
     assert_eq!(server.run_worker_until_idle().await.lifted, ["EMB-2026-1"]);

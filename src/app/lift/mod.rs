@@ -54,7 +54,8 @@ struct Batch {
 }
 
 impl App {
-    /// Lifts what is due; returns the ids of the new advisories. One that cannot be lifted does not hold the others.
+    /// Lifts what is due; returns the ids of the new advisories. One that cannot be lifted does not hold the
+    /// others; a refusal is about them all.
     pub async fn lift_due(&self) -> Result<Vec<String>, Refusal> {
         let now = self.clock.now();
         let app = self.clone();
@@ -83,12 +84,9 @@ impl App {
                         }
                     }
                 }
-                Err(refusal) => {
-                    for id in batch {
-                        say(id, &refusal);
-                    }
-                    break;
-                }
+                // What was lifted is told first; the next look finds whether the others still fail.
+                Err(_) if !lifted.is_empty() => break,
+                Err(refusal) => return Err(refusal),
             }
         }
         Ok(lifted)
