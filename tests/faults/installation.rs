@@ -15,9 +15,9 @@ use crate::database::{Kind, PostgresDatabase, copy_folder};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Packager, Series, ordinary_text};
 use crate::patience::Since;
-use crate::people::People;
+use crate::people::{PACKAGERS, People};
 use crate::relay::{Act, Relay};
-use crate::server::{Server, Under, free_port, operate};
+use crate::server::{Server, Under, free_port, operate_under};
 
 /// How long somebody who waits for a server rests between two looks.
 const BETWEEN: Duration = Duration::from_millis(50);
@@ -85,7 +85,12 @@ fn write_configuration(folder: &Path, url: &str, database: &str, relay: SocketAd
 impl Template {
     /// Founds an installation, announces an embargo to every packager, and learns what its lift publishes.
     pub async fn found(kind: Kind) -> Self {
-        let people = People::new();
+        Self::found_for(kind, PACKAGERS, Under::Nothing).await
+    }
+
+    /// The same with so many packagers, by a program of this version or an older one.
+    pub async fn found_for(kind: Kind, packagers: usize, under: Under) -> Self {
+        let people = People::new(packagers);
         let folder = tempfile::tempdir().unwrap();
         let database = match kind {
             Kind::Sqlite => None,
@@ -105,11 +110,11 @@ impl Template {
         if let Some(url) = &url {
             founding.extend(["--database", url]);
         }
-        operate(folder.path(), &founding);
+        operate_under(&under, folder.path(), &founding);
         for (slug, address, person) in &people.packagers {
             let file = armored(slug, person.certificate());
             let adding = ["packager", "add", slug, "--contact", address, "--certificate", &file];
-            operate(&home, &[&adding[..], &["--project", "requests"]].concat());
+            operate_under(&under, &home, &[&adding[..], &["--project", "requests"]].concat());
         }
 
         let relay = Relay::start(1, true, |_| Act::Go).await;
@@ -117,7 +122,7 @@ impl Template {
         let base = format!("http://127.0.0.1:{port}");
         let state = url.as_deref().unwrap_or("state/embargod.sqlite");
         write_configuration(&home, &base, state, relay.door(0));
-        let server = Server::start(&home, port, &Under::Nothing, &Target::default()).await.unwrap();
+        let server = Server::start(&home, port, &under, &Target::default()).await.unwrap();
         let client = Client::new(&base);
         let certificate = Certificate::parse(&client.get("/key.asc").await.body).unwrap();
         let maintainer = speaker(&client, &certificate, &people);
@@ -130,12 +135,10 @@ impl Template {
         maintainer.does(&Change::schedule(&embargo, &lifts_at, None)).await.accepted();
         maintainer.does(&Change::send(&embargo, None, true)).await.accepted();
         settled(std::slice::from_ref(&maintainer), &token, &embargo, "announcement").await;
-        let (slug, address, person) = people.packagers[0].clone();
-        let packager =
-            Packager::new(client.clone(), Clock::System, certificate.clone(), slug, address.clone(), person);
+        let packager = fetcher(&client, &certificate, &people);
         let packager_token = packager.token().await;
         let receipt_code = relay
-            .mails_for(&address)
+            .mails_for(&packager.address)
             .into_iter()
             .filter_map(|bytes| {
                 let received = embargod::demo::sink::Received { from: String::new(), to: Vec::new(), bytes };
@@ -157,7 +160,7 @@ impl Template {
             public_paths: Vec::new(),
             copying: tokio::sync::Mutex::default(),
         };
-        template.public_paths = template.learn_public_paths().await;
+        template.public_paths = template.learn_public_paths(&under).await;
         template
     }
 
@@ -178,14 +181,18 @@ impl Template {
         speaker(client, &self.certificate, &self.people)
     }
 
-    async fn learn_public_paths(&self) -> Vec<String> {
+    /// The first packager, who fetches from a server at this address.
+    pub fn packager(&self, client: &Client) -> Packager {
+        fetcher(client, &self.certificate, &self.people)
+    }
+
+    async fn learn_public_paths(&self, under: &Under) -> Vec<String> {
         let place = self.copy().await;
         let relay = Relay::start(1, false, |_| Act::Go).await;
         let port = free_port();
         let base = format!("http://127.0.0.1:{port}");
         place.configure(0, &base, relay.door(0), None);
-        let server =
-            Server::start(&place.folder(0), port, &Under::Nothing, &Target::default()).await.unwrap();
+        let server = Server::start(&place.folder(0), port, under, &Target::default()).await.unwrap();
         let client = Client::new(&base);
         let maintainer = self.maintainer(&client);
         let lifted = maintainer.does(&Change::lift_early(self.embargo.as_str(), "it leaked")).await;
@@ -215,6 +222,11 @@ impl Template {
 fn speaker(client: &Client, certificate: &Certificate, people: &People) -> Maintainer {
     let person = people.maintainer.clone();
     Maintainer::new(client.clone(), Clock::System, Entropy::System, certificate.clone(), person)
+}
+
+fn fetcher(client: &Client, certificate: &Certificate, people: &People) -> Packager {
+    let (slug, address, person) = people.packagers[0].clone();
+    Packager::new(client.clone(), Clock::System, certificate.clone(), slug, address, person)
 }
 
 /// Reads something, from the first of these servers that answers; they may be down for a while.

@@ -24,6 +24,7 @@ mod races;
 mod relay;
 mod replicas;
 mod server;
+mod soak;
 mod story;
 mod watcher;
 

@@ -1,11 +1,13 @@
 //! A new date, a cancellation or a revision at the very instant of the lift: what was answered holds.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, SubsecRound as _, Utc};
 use embargod::clock::Clock;
 use embargod::wire;
 
 use crate::database::Kind;
-use crate::dice::{Dice, Scale};
+use crate::dice::{Dice, Scale, play};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Response, Series, ordinary_text};
 use crate::installation::{Template, read};
@@ -91,9 +93,8 @@ async fn judge(racer: &Racer, maintainer: &Maintainer, token: &str, client: &Cli
     won
 }
 
-async fn races(kind: Kind) {
-    let scale = Scale::of_this_run();
-    let template = Template::found(kind).await;
+/// A batch of races on a server of its own; returns how many were answered in time, and how many too late.
+async fn batch(template: Arc<Template>, kind: Kind, number: usize, seed: u64) -> (usize, usize) {
     let place = template.copy().await;
     let relay = Relay::start(1, false, |_| Act::Go).await;
     let port = free_port();
@@ -110,51 +111,60 @@ async fn races(kind: Kind) {
     .await;
     let legal: Vec<_> = dates.offers.iter().filter(|offer| offer.legal).collect();
     let later = legal.last().unwrap().lifts_at.to_rfc3339();
-    let began = Since::now();
-    let batches = scale.rounds(3, 100);
     let (mut won, mut lost) = (0, 0);
-    for (number, seed) in (0..batches).zip(scale.seed..) {
-        eprintln!("{kind:?} races {number} of seed {seed}");
-        let dice = Dice::of(seed);
-        let mut racers = Vec::new();
-        for _ in 0..TOGETHER {
-            let rival = *dice.one_of(&[Rival::NewDate, Rival::Cancellation, Rival::Revision]);
-            racers.push((announced(&maintainer, &later, rival).await, rival));
+    eprintln!("{kind:?} races {number} of seed {seed}");
+    let dice = Dice::of(seed);
+    let mut racers = Vec::new();
+    for _ in 0..TOGETHER {
+        let rival = *dice.one_of(&[Rival::NewDate, Rival::Cancellation, Rival::Revision]);
+        racers.push((announced(&maintainer, &later, rival).await, rival));
+    }
+    let lifts_at = (Clock::System.now() + Duration::seconds(6)).trunc_subsecs(0);
+    let mut running = tokio::task::JoinSet::new();
+    for (embargo, rival) in racers {
+        let offset = Duration::milliseconds(i64::try_from(dice.below(1_500)).unwrap() - 250);
+        let (maintainer, client) = (maintainer.clone(), client.clone());
+        running.spawn(race(maintainer, client, embargo, rival, lifts_at, offset, later.clone()));
+    }
+    let racers = running.join_all().await;
+    // What was due is lifted before it is judged.
+    let since = Since::now();
+    loop {
+        let due =
+            racers.iter().filter(|racer| racer.response.status >= 300 || racer.rival == Rival::Revision);
+        let mut waiting = 0;
+        for racer in due {
+            let path = format!("/api/v1/embargoes/{}", racer.embargo);
+            let case: wire::CaseView = read(std::slice::from_ref(&maintainer), &template.token, &path).await;
+            waiting += usize::from(case.neutral.advisory.is_none());
         }
-        let lifts_at = (Clock::System.now() + Duration::seconds(6)).trunc_subsecs(0);
-        let mut running = tokio::task::JoinSet::new();
-        for (embargo, rival) in racers {
-            let offset = Duration::milliseconds(i64::try_from(dice.below(1_500)).unwrap() - 250);
-            let (maintainer, client) = (maintainer.clone(), client.clone());
-            running.spawn(race(maintainer, client, embargo, rival, lifts_at, offset, later.clone()));
+        if waiting == 0 {
+            break;
         }
-        let racers = running.join_all().await;
-        // What was due is lifted before it is judged.
-        let since = Since::now();
-        loop {
-            let due =
-                racers.iter().filter(|racer| racer.response.status >= 300 || racer.rival == Rival::Revision);
-            let mut waiting = 0;
-            for racer in due {
-                let path = format!("/api/v1/embargoes/{}", racer.embargo);
-                let case: wire::CaseView =
-                    read(std::slice::from_ref(&maintainer), &template.token, &path).await;
-                waiting += usize::from(case.neutral.advisory.is_none());
-            }
-            if waiting == 0 {
-                break;
-            }
-            assert!(!since.is_too_long(), "{waiting} are never lifted");
-        }
-        for racer in &racers {
-            if judge(racer, &maintainer, &template.token, &client).await {
-                won += 1;
-            } else {
-                lost += 1;
-            }
+        assert!(!since.is_too_long(), "{waiting} are never lifted");
+    }
+    for racer in &racers {
+        if judge(racer, &maintainer, &template.token, &client).await {
+            won += 1;
+        } else {
+            lost += 1;
         }
     }
     server.stop().await;
+    (won, lost)
+}
+
+async fn races(kind: Kind) {
+    let scale = Scale::of_this_run();
+    let template = Arc::new(Template::found(kind).await);
+    let began = Since::now();
+    let (mut won, mut lost) = (0, 0);
+    let play_one = |number, seed| batch(Arc::clone(&template), kind, number, seed);
+    play(scale, scale.rounds(3, 100), play_one, |(in_time, too_late)| {
+        won += in_time;
+        lost += too_late;
+    })
+    .await;
     println!(
         "races, {kind:?}: {} from seed {}: {won} answered in time, {lost} too late, 0 wrong; {:?}",
         won + lost,

@@ -10,9 +10,10 @@ use crate::dice::{Dice, Scale, play};
 use crate::fault::{Countdown, Target};
 use crate::installation::{Place, Template};
 use crate::patience::Since;
+use crate::people::PACKAGERS;
 use crate::proxy::{Pass, Proxy};
 use crate::relay::{Act, Event, Relay, Stage};
-use crate::server::{Server, Under, check_audit, free_port};
+use crate::server::{Server, Under, check_audit, free_port, operate};
 use crate::story::Teller;
 use crate::watcher::Watcher;
 
@@ -63,7 +64,9 @@ struct Replicas {
 }
 
 impl Replicas {
-    async fn start(place: &Place, count: usize, blow: Blow, step: Step) -> Self {
+    /// One for each of these; before the first of this version after an older one, the database is migrated.
+    async fn start(place: &Place, unders: &[Under], blow: Blow, step: Step) -> Self {
+        let count = unders.len();
         let targets: Vec<Target> = (0..count).map(|_| Target::default()).collect();
         let proxies = Arc::new(std::sync::OnceLock::<Arc<Vec<Proxy>>>::new());
         let when = match step {
@@ -118,10 +121,15 @@ impl Replicas {
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let url = format!("http://127.0.0.1:{}", ports[0]);
         let mut servers = Vec::new();
-        for (replica, port) in ports.iter().enumerate() {
+        let mut may_be_old = matches!(unders[0], Under::Older);
+        for (replica, (port, under)) in ports.iter().zip(unders).enumerate() {
             place.configure(replica, &url, relay.door(replica), Some(ways[replica].address));
             let folder = place.folder(replica);
-            let started = Server::start(&folder, *port, &Under::Nothing, &targets[replica]).await;
+            if may_be_old && !matches!(under, Under::Older) {
+                tokio::task::block_in_place(|| operate(&folder, &["migrate"]));
+                may_be_old = false;
+            }
+            let started = Server::start(&folder, *port, under, &targets[replica]).await;
             servers.extend(started);
         }
         armed.store(true, Ordering::SeqCst);
@@ -130,10 +138,10 @@ impl Replicas {
     }
 }
 
-async fn round(template: Arc<Template>, count: usize, blow: Blow, step: Step) -> (bool, i64) {
+async fn round(template: Arc<Template>, unders: Vec<Under>, blow: Blow, step: Step) -> (bool, i64) {
     let place = template.copy().await;
-    let replicas = Replicas::start(&place, count, blow, step).await;
-    let watcher = Watcher::start(&replicas.bases, &template.public_paths, count);
+    let replicas = Replicas::start(&place, &unders, blow, step).await;
+    let watcher = Watcher::start(&replicas.bases, &template.public_paths, unders.len());
     let mut teller = Teller::new(&template, &replicas.url, &replicas.bases);
     let told = teller.tell().await;
     watcher.until_public().await;
@@ -155,29 +163,48 @@ async fn round(template: Arc<Template>, count: usize, blow: Blow, step: Step) ->
     (replicas.struck.is_over(), (first - told.lifts_at).num_milliseconds())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn replicas_may_die_pause_or_lose_the_database_at_any_step() {
-    let scale = Scale::of_this_run();
-    let template = Arc::new(Template::found(Kind::Postgres).await);
+/// Plays rounds, each with replicas of these programs.
+async fn rounds(scale: Scale, count: usize, template: Template, unders: impl Fn(&Dice) -> Vec<Under>) {
+    let template = Arc::new(template);
     let began = Since::now();
-    let (rounds, mut struck, mut latest) = (scale.rounds(8, 400), 0, 0);
+    let (mut struck, mut latest) = (0, 0);
     let play_one = |number, seed| {
         let dice = Dice::of(seed);
         let (blow, step) = drawn(&dice);
-        let count = 2 + usize::try_from(dice.below(2)).unwrap();
-        eprintln!("replicas round {number} of seed {seed}: {count} replicas, {blow:?} at {step:?}");
-        round(Arc::clone(&template), count, blow, step)
+        let unders = unders(&dice);
+        eprintln!("replicas round {number} of seed {seed}: {unders:?}, {blow:?} at {step:?}");
+        round(Arc::clone(&template), unders, blow, step)
     };
-    play(scale, rounds, play_one, |(hit, late)| {
+    play(scale, count, play_one, |(hit, late)| {
         struck += usize::from(hit);
         latest = latest.max(late);
     })
     .await;
     println!(
-        "replicas: {rounds} rounds from seed {}, {struck} struck: 0 early, 0 lost, each lifted once; at most {latest} ms \
+        "replicas: {count} rounds from seed {}, {struck} struck: 0 early, 0 lost, each lifted once; at most {latest} ms \
          late; {:?}",
         scale.seed,
         began.elapsed()
     );
     assert!(struck > 0, "nothing was struck");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn replicas_may_die_pause_or_lose_the_database_at_any_step() {
+    let scale = Scale::of_this_run();
+    let two_or_three = |dice: &Dice| vec![Under::Nothing; 2 + usize::try_from(dice.below(2)).unwrap()];
+    rounds(scale, scale.rounds(8, 400), Template::found(Kind::Postgres).await, two_or_three).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_versions_run_together_while_the_newer_replaces_the_older() {
+    let scale = Scale::of_this_run();
+    let template = Template::found_for(Kind::Postgres, PACKAGERS, Under::Older).await;
+    let older_and_newer = |dice: &Dice| {
+        let older = 1 + usize::try_from(dice.below(2)).unwrap();
+        let mut unders = vec![Under::Older; older];
+        unders.push(Under::Nothing);
+        unders
+    };
+    rounds(scale, scale.rounds(8, 100), template, older_and_newer).await;
 }

@@ -23,6 +23,13 @@ pub fn program() -> PathBuf {
     }
 }
 
+/// The program of an older version: `EMBARGOD_FAULTS_OLDER` names the folder of its build.
+fn older_program() -> PathBuf {
+    let folder = std::env::var_os("EMBARGOD_FAULTS_OLDER");
+    let folder = folder.expect("EMBARGOD_FAULTS_OLDER names no folder with an older embargod");
+    Path::new(&folder).join("embargod")
+}
+
 /// A port that no outgoing connection takes by chance, so that a server comes back on its own.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -46,6 +53,15 @@ pub enum Under {
     Faketime(PathBuf),
     /// A disk of 16 MiB for its state, that it alone sees.
     SmallDisk,
+    /// An older version of it.
+    Older,
+}
+
+impl Under {
+    /// Whose program it is.
+    fn program(&self) -> PathBuf {
+        if matches!(self, Self::Older) { older_program() } else { program() }
+    }
 }
 
 /// A running program.
@@ -77,7 +93,7 @@ impl Server {
                 command.arg("sh").arg(program());
                 command
             }
-            Under::Nothing | Under::Faketime(_) => Command::new(program()),
+            Under::Nothing | Under::Older | Under::Faketime(_) => Command::new(under.program()),
         };
         if let Under::Faketime(file) = under {
             command
@@ -228,7 +244,12 @@ impl Nurse {
 
 /// Runs a command of the operator; returns what it printed, or fails with it.
 pub fn operate(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(program())
+    operate_under(&Under::Nothing, folder, arguments)
+}
+
+/// The same with the program that this names.
+pub fn operate_under(under: &Under, folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(under.program())
         .args(arguments)
         .current_dir(folder)
         .env_remove("EMBARGOD_CONFIG")

@@ -107,29 +107,46 @@ async fn one_that_the_database_refuses_delays_no_other_and_leaves_nothing_behind
     server.finish().await;
 }
 
-#[tokio::test]
-async fn one_that_was_changed_while_it_was_rendered_is_left_as_it_was_changed() {
-    let (server, ids) = with_copies(3).await;
-    let moved = ids[1].clone();
+/// While `first` is published, `moved` gets another date.
+async fn moves_meanwhile(server: &TestServer, first: &EmbargoId, moved: &EmbargoId) {
     let later = utc("2026-06-17T14:00:00Z").timestamp_micros();
-    // Whoever publishes the first finds the second changed by the time it comes to it.
     let change =
         format!("UPDATE embargoes SET version = version + 1, lifts_at = {later} WHERE id = '{moved}'");
     let sqlite = format!(
-        "CREATE TRIGGER faster AFTER INSERT ON advisories WHEN NEW.embargo_id = '{}' BEGIN {change}; END",
-        ids[0]
+        "CREATE TRIGGER faster AFTER INSERT ON advisories WHEN NEW.embargo_id = '{first}' BEGIN {change}; END"
     );
     let postgres = format!(
         "CREATE FUNCTION faster() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NEW; END $$; \
          CREATE TRIGGER faster AFTER INSERT ON advisories FOR EACH ROW \
-         WHEN (NEW.embargo_id = '{}') EXECUTE FUNCTION faster()",
-        ids[0]
+         WHEN (NEW.embargo_id = '{first}') EXECUTE FUNCTION faster()"
     );
     server.meddle(&sqlite, &postgres).await;
+}
+
+#[tokio::test]
+async fn one_that_was_changed_while_it_was_rendered_is_left_as_it_was_changed() {
+    let (server, ids) = with_copies(3).await;
+    let moved = ids[1].clone();
+    moves_meanwhile(&server, &ids[0], &moved).await;
     server.clock.advance_to(at_lift());
     let lifted = server.app().lift_due().await.unwrap();
     assert_eq!(numbers(&lifted), [1, 2, 3], "two copies and the model");
     let public = server.database(move |tx| Ok(tx.advisory_of(&moved)?)).await;
     assert_eq!(public, None);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_rendered_ahead_with_numbers_that_turn_out_wrong_is_rendered_anew() {
+    let (server, ids) = with_copies(MANY).await;
+    // Both are in the first batch, so that the second was rendered for a number too many.
+    moves_meanwhile(&server, &ids[1], &ids[2]).await;
+    server.clock.advance_to(at_lift());
+    let lifted = server.app().lift_due().await.unwrap();
+    assert_eq!(numbers(&lifted), (1..=MANY).collect::<Vec<_>>(), "the model, and all copies but one");
+    for id in &lifted {
+        let page = server.client.get(&format!("/advisories/{id}")).await.text();
+        assert!(page.contains(id.as_str()), "{id} is called otherwise on its page");
+    }
     server.finish().await;
 }

@@ -5,10 +5,11 @@
 //! the clock may be set between two looks. Lifting early only moves the instant; the code is this.
 //!
 //! Public numbers have no gaps, so a transaction takes those that come before the first that fails; the
-//! others are rendered anew with their new numbers.
+//! others are rendered anew with their new numbers. While one batch is published, the next is rendered.
 
 mod rendering;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, Utc};
@@ -43,13 +44,29 @@ enum Outcome {
 
 type Round = Vec<(EmbargoId, Outcome)>;
 
-/// What is read for a round.
+/// What is read for a batch.
 struct Batch {
     /// The number that the first of them gets.
     first: i32,
     projects: Vec<String>,
     ready: Vec<Prepared>,
     /// Those that are not ready.
+    others: Round,
+}
+
+/// A batch that waits for its turn.
+struct Work {
+    ids: Vec<EmbargoId>,
+    /// What was rendered of it while the one before it was published.
+    sheaf: Option<Sheaf>,
+    /// Whether it is one of a batch that the database refused.
+    alone: bool,
+}
+
+/// A batch that is rendered.
+struct Sheaf {
+    rendered: Vec<Rendered>,
+    /// Those that are not among them.
     others: Round,
 }
 
@@ -73,36 +90,38 @@ impl App {
         }
         let _first = self.lifts_first.lock().await;
         let mut lifted = Vec::new();
-        for batch in due.chunks(TOGETHER) {
-            match self.lift_batch(batch.to_vec(), &mut lifted).await {
-                Ok(()) => {}
-                // One of them may break the transaction for all, so each gets its own.
-                Err(Refusal::Store(StoreError::Query(_))) if batch.len() > 1 => {
-                    for id in batch {
-                        if let Err(refusal) = self.lift_batch(vec![id.clone()], &mut lifted).await {
-                            say(id, &refusal);
-                        }
-                    }
-                }
-                // What was lifted is told first; the next look finds whether the others still fail.
-                Err(_) if !lifted.is_empty() => break,
-                Err(refusal) => return Err(refusal),
-            }
+        let batches = due.chunks(TOGETHER).map(|ids| Work { ids: ids.to_vec(), sheaf: None, alone: false });
+        match self.lift_all(batches.collect(), &mut lifted).await {
+            // What was lifted is told first; the next look finds whether the others still fail.
+            Err(refusal) if lifted.is_empty() => Err(refusal),
+            _ => Ok(lifted),
         }
-        Ok(lifted)
     }
 
-    /// Waits while lifts are being published.
-    pub(super) async fn after_lifts(&self) {
-        drop(self.lifts_first.lock().await);
-    }
-
-    /// Lifts these, in as many rounds as it takes.
-    async fn lift_batch(&self, mut batch: Vec<EmbargoId>, lifted: &mut Vec<String>) -> Result<(), Refusal> {
-        let mut losses = 0;
-        while !batch.is_empty() && losses < LOSSES {
-            let before = batch.len();
-            let round = self.lift_round(std::mem::take(&mut batch)).await?;
+    /// Lifts one batch after the other.
+    async fn lift_all(&self, mut waiting: VecDeque<Work>, lifted: &mut Vec<String>) -> Result<(), Refusal> {
+        let (mut losses, mut refused) = (0, None);
+        while losses < LOSSES
+            && let Some(Work { ids, sheaf, alone }) = waiting.pop_front()
+        {
+            let next = waiting.front().map(|work| work.ids.clone());
+            let (round, next) = match self.lift_batch(&ids, sheaf, next).await {
+                Ok(done) => done,
+                // One of them may break the transaction for all, so each gets its own.
+                Err(Refusal::Store(StoreError::Query(_))) if ids.len() > 1 => {
+                    for id in ids.into_iter().rev() {
+                        waiting.push_front(Work { ids: vec![id], sheaf: None, alone: true });
+                    }
+                    continue;
+                }
+                Err(refusal @ Refusal::Store(StoreError::Query(_))) if alone => {
+                    say(&ids[0], &refusal);
+                    refused = Some(refusal);
+                    continue;
+                }
+                Err(refusal) => return Err(refusal),
+            };
+            let mut again = Vec::new();
             for (id, outcome) in round {
                 match outcome {
                     Outcome::Lifted(advisory, lifts_at) => {
@@ -111,30 +130,71 @@ impl App {
                     }
                     Outcome::Passed => {}
                     Outcome::Failed(refusal) => say(&id, &refusal),
-                    Outcome::Again => batch.push(id),
+                    Outcome::Again => again.push(id),
                 }
             }
-            if batch.len() == before {
-                losses += 1;
+            losses += usize::from(again.len() == ids.len());
+            if let Some(work) = waiting.front_mut() {
+                work.sheaf = next;
+            }
+            // Not before what is rendered: that has its numbers already.
+            if !again.is_empty() {
+                waiting.push_back(Work { ids: again, sheaf: None, alone: false });
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
-    /// Renders them all and publishes those that come before the first that fails.
-    async fn lift_round(&self, ids: Vec<EmbargoId>) -> Result<Round, Refusal> {
+    /// Publishes a batch, and renders the next meanwhile; returns that if all of this one were lifted, for else its
+    /// numbers are wrong.
+    async fn lift_batch(
+        &self,
+        ids: &[EmbargoId],
+        sheaf: Option<Sheaf>,
+        next: Option<Vec<EmbargoId>>,
+    ) -> Result<(Round, Option<Sheaf>), Refusal> {
+        let Sheaf { rendered, others: mut round } = match sheaf {
+            Some(sheaf) => sheaf,
+            None => self.render_batch(ids.to_vec(), None).await?,
+        };
+        let Some(last) = rendered.last().map(|last| last.number) else { return Ok((round, None)) };
+        let expected = rendered.len();
+        let app = self.clone();
+        let publishing = self.store.write(move |tx| app.publish_lifts(tx, rendered));
+        let rendering = async {
+            match next {
+                // If this fails, it is rendered in its turn.
+                Some(next) => self.render_batch(next, Some(last + 1)).await.ok(),
+                None => None,
+            }
+        };
+        let (published, next) = tokio::join!(publishing, rendering);
+        let published = published?;
+        let lifted = published.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Lifted(..))).count();
+        round.extend(published);
+        Ok((round, next.filter(|_| lifted == expected)))
+    }
+
+    /// Waits while lifts are being published.
+    pub(super) async fn after_lifts(&self) {
+        drop(self.lifts_first.lock().await);
+    }
+
+    /// Reads and renders a batch, up to the first that fails. `first` is the number that it begins with, if it is not
+    /// the next in the database.
+    async fn render_batch(&self, ids: Vec<EmbargoId>, first: Option<i32>) -> Result<Sheaf, Refusal> {
         let now = self.clock.now();
         let batch = self.store.read(move |tx| read_batch(tx, ids, now)).await?;
-        let mut round = batch.others;
+        let mut sheaf = Sheaf { rendered: Vec::new(), others: batch.others };
         if batch.ready.is_empty() {
-            return Ok(round);
+            return Ok(sheaf);
         }
         let site = Arc::new(self.site(batch.projects)?);
-        let rendering: Vec<_> = (batch.first..)
+        let rendering: Vec<_> = (first.unwrap_or(batch.first)..)
             .zip(batch.ready)
             .map(|(number, prepared)| self.start_rendering(prepared, number, &site, now))
             .collect();
-        let (mut rendered, mut failed) = (Vec::new(), false);
+        let mut failed = false;
         for (id, task) in rendering {
             // A panic in it is said by the hook, and is this one's alone.
             let outcome = task
@@ -143,17 +203,13 @@ impl App {
             match outcome {
                 Err(refusal) => {
                     failed = true;
-                    round.push((id, Outcome::Failed(refusal)));
+                    sheaf.others.push((id, Outcome::Failed(refusal)));
                 }
-                Ok(_) if failed => round.push((id, Outcome::Again)),
-                Ok(one) => rendered.push(one),
+                Ok(_) if failed => sheaf.others.push((id, Outcome::Again)),
+                Ok(one) => sheaf.rendered.push(one),
             }
         }
-        if !rendered.is_empty() {
-            let app = self.clone();
-            round.extend(self.store.write(move |tx| app.publish_lifts(tx, rendered, now)).await?);
-        }
-        Ok(round)
+        Ok(sheaf)
     }
 
     fn start_rendering(
@@ -169,12 +225,7 @@ impl App {
     }
 
     /// The one transaction in which lifts happen.
-    fn publish_lifts(
-        &self,
-        tx: &mut Tx<'_>,
-        rendered: Vec<Rendered>,
-        rendered_at: DateTime<Utc>,
-    ) -> Result<Round, Refusal> {
+    fn publish_lifts(&self, tx: &mut Tx<'_>, rendered: Vec<Rendered>) -> Result<Round, Refusal> {
         self.refuse_while_held(tx)?;
         let due_by = self.look_at_clock(tx)?.due_by;
         // A clock that is moved by hand runs ahead of every other.
@@ -187,10 +238,12 @@ impl App {
                 round.push((id, Outcome::Again));
                 continue;
             }
-            let lifts_at = one.prepared.case.embargo.stage.schedule().map(|schedule| schedule.lifts_at);
+            let stage = &one.prepared.case.embargo.stage;
+            let lifts_at =
+                stage.schedule().map_or(one.advisory.timeline.lifted_at, |schedule| schedule.lifts_at);
             let outcome = match due_instant(&one, due_by, shared) {
-                Ok(true) => match tx.attempt(|tx| self.publish_lift(tx, one, rendered_at)) {
-                    Ok(advisory) => Outcome::Lifted(advisory, lifts_at.unwrap_or(rendered_at)),
+                Ok(true) => match tx.attempt(|tx| self.publish_lift(tx, one)) {
+                    Ok(advisory) => Outcome::Lifted(advisory, lifts_at),
                     Err(Refusal::Store(StoreError::Conflict)) => Outcome::Again,
                     // The database may have taken back more than this one.
                     Err(Refusal::Store(error)) if error.is_about_the_database() => return Err(error.into()),
@@ -206,13 +259,9 @@ impl App {
         Ok(round)
     }
 
-    fn publish_lift(
-        &self,
-        tx: &mut Tx<'_>,
-        one: Rendered,
-        rendered_at: DateTime<Utc>,
-    ) -> Result<String, Refusal> {
+    fn publish_lift(&self, tx: &mut Tx<'_>, one: Rendered) -> Result<String, Refusal> {
         let Rendered { prepared, number, advisory, files } = one;
+        let rendered_at = advisory.timeline.lifted_at;
         let now = self.clock.now();
         if tx.next_advisory_number(rendered_at.year())? != number {
             return Err(Refusal::Store(StoreError::Conflict));
