@@ -8,8 +8,9 @@
 //! prepared, and each transaction begins by forgetting what others left on its connection.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::num::NonZeroU32;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{
@@ -24,6 +25,7 @@ use diesel::sql_types::TypeMetadata;
 use diesel::{ConnectionResult, QueryResult};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
+use tokio::runtime::Runtime;
 use tokio_postgres::config::SslMode;
 
 /// What in an address says that a pooler hands out its connections by the transaction.
@@ -35,30 +37,43 @@ const FORGET: &str = "DEALLOCATE ALL";
 const NOT_IDLE: &str = "SET idle_in_transaction_session_timeout = '15s'";
 const NOT_IDLE_NOW: &str = "SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
-/// One runtime of its own drives every connection: a connection may be dropped anywhere, and timers work.
-static DRIVER: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("postgres")
-        .enable_all()
-        .build()
-        .expect("the operating system starts one thread")
-});
+/// Drives one connection, on whichever thread waits for it: waking another thread for every statement would take longer
+/// than most statements do.
+pub struct OnCaller(Option<Runtime>);
 
-/// Runs a connection's futures on the shared driver.
-pub struct OnDriver;
+thread_local! {
+    /// The runtime of the connection that is being made on this thread.
+    static MADE: Cell<Option<Runtime>> = const { Cell::new(None) };
+}
 
-impl BlockOn for OnDriver {
-    fn block_on<F: Future>(&self, future: F) -> F::Output {
-        DRIVER.block_on(future)
-    }
-
-    fn get_runtime() -> Self {
-        Self
+impl OnCaller {
+    fn runtime() -> ConnectionResult<Runtime> {
+        let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        made.map_err(|error| ConnectionError::BadConnection(error.to_string()))
     }
 }
 
-type Inner = AsyncConnectionWrapper<AsyncPgConnection, OnDriver>;
+impl BlockOn for OnCaller {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.as_ref().expect("it is there from the connecting to the end").block_on(future)
+    }
+
+    /// The one in which the connection was made, for only there it goes on.
+    fn get_runtime() -> Self {
+        Self(MADE.take())
+    }
+}
+
+impl Drop for OnCaller {
+    fn drop(&mut self) {
+        // A connection may be dropped anywhere, also where nothing may wait.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+type Inner = AsyncConnectionWrapper<AsyncPgConnection, OnCaller>;
 type InnerManager = <Inner as Connection>::TransactionManager;
 
 /// A blocking connection to PostgreSQL.
@@ -78,7 +93,8 @@ impl PgConn {
         let mut config: tokio_postgres::Config =
             url.parse().map_err(|error| ConnectionError::InvalidConnectionUrl(format!("{error}")))?;
         be_impatient(&mut config);
-        let connected = DRIVER.block_on(async {
+        let runtime = OnCaller::runtime()?;
+        let connected = runtime.block_on(async {
             if config.get_ssl_mode() == SslMode::Disable {
                 let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
                 Ok(set_up(client, connection, pooled).await)
@@ -88,9 +104,10 @@ impl PgConn {
                 Ok(set_up(client, connection, pooled).await)
             }
         });
-        connected
-            .map_err(|error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string()))?
-            .map(|connection| Self { inner: Inner::from(connection), pooled })
+        let connected = connected
+            .map_err(|error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string()))??;
+        MADE.set(Some(runtime));
+        Ok(Self { inner: Inner::from(connected), pooled })
     }
 
     /// Lets the transaction that has just begun, in which nothing was asked yet, see one state of the database.
