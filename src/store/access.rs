@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error};
 
 use super::dialect::{self, Db};
 use super::schema::{answers, challenges, commands, tokens};
@@ -275,12 +274,7 @@ impl Tx<'_> {
                 commands::answer.eq(&answer.body),
                 commands::created_at.eq(now.timestamp_micros()),
             ))
-            .execute(self.db)
-            .map_err(|error| match error {
-                // The same command was carried out meanwhile.
-                Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => StoreError::Conflict,
-                error => error.into(),
-            })?;
+            .execute(self.db)?;
         Ok(())
     }
 

@@ -120,7 +120,7 @@ impl From<diesel::result::Error> for StoreError {
     /// Before a commit nothing is stored, so a connection that is lost in between is a database that is away.
     fn from(error: diesel::result::Error) -> Self {
         use diesel::result::DatabaseErrorKind::{
-            ClosedConnection, SerializationFailure, UnableToSendCommand,
+            ClosedConnection, SerializationFailure, UnableToSendCommand, UniqueViolation,
         };
         use diesel::result::Error;
         match &error {
@@ -129,6 +129,8 @@ impl From<diesel::result::Error> for StoreError {
             }
             Error::BrokenTransactionManager => Self::Unavailable(error.to_string()),
             Error::DatabaseError(SerializationFailure, _) => Self::NotStored,
+            // What is to be new is looked for first, so somebody else made it since.
+            Error::DatabaseError(UniqueViolation, _) => Self::Conflict,
             Error::DatabaseError(_, what) if dialect::is_going_away(what.message()) => {
                 Self::Unavailable(what.message().to_owned())
             }
@@ -524,7 +526,7 @@ mod tests {
         }
         assert!(matches!(said(DatabaseErrorKind::Unknown, "deadlock detected"), StoreError::NotStored));
         assert!(matches!(said(DatabaseErrorKind::SerializationFailure, "x"), StoreError::NotStored));
-        assert!(matches!(said(DatabaseErrorKind::UniqueViolation, "x"), StoreError::Query(_)));
+        assert!(matches!(said(DatabaseErrorKind::UniqueViolation, "x"), StoreError::Conflict));
         assert!(matches!(said(DatabaseErrorKind::Unknown, "syntax error"), StoreError::Query(_)));
     }
 }

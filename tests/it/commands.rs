@@ -4,7 +4,7 @@ use chrono::Duration;
 use embargod::openpgp::{Person, SessionKey, SignedRequest, Suite};
 use embargod::wire;
 
-use crate::harness::{Change, TestServer, days, ordinary_text, person, start};
+use crate::harness::{Change, Series, TestServer, days, ordinary_text, person, start};
 
 fn waiver(id: &str, branch: &str) -> Change {
     let body = wire::PutFix {
@@ -45,7 +45,12 @@ async fn the_same_bytes_many_times_at_once_are_carried_out_once_and_all_get_that
     let id = mara.opens(&ordinary_text()).await;
     let body = wire::OpenEmbargo { project: "requests".to_owned(), ..wire::OpenEmbargo::default() };
     let opening = Change::json("POST", "/api/v1/embargoes", &body);
-    let changes = (0..5).map(|number| waiver(&id, ["1.x", "main"][number % 2])).chain([opening]);
+    server.packager("debian").await;
+    let prepared = mara.prepares("2026-06-10 14:00").await;
+    let fix = mara.fix(&prepared, "main", &Series::with_line("    return old == new").mbox());
+    let others =
+        [opening, Change::send(&prepared, None, true), fix, Change::send(&prepared, Some("better"), true)];
+    let changes = (0..5).map(|number| waiver(&id, ["1.x", "main"][number % 2])).chain(others);
     for change in changes {
         let message = mara.signed(&change);
         let mut sending = tokio::task::JoinSet::new();
