@@ -39,8 +39,9 @@ pub struct Advisory {
     pub mitigation: Option<String>,
     /// The changelog entry's text.
     pub changelog: String,
-    /// The name of the file with the changelog entry below the advisory's address, such as `changelog.md`.
-    pub changelog_file: String,
+    /// The name of the file with the changelog entry below the advisory's address, such as `changelog.md`; nothing if
+    /// it could not be made.
+    pub changelog_file: Option<String>,
     /// The fixes, one per branch, as packagers received them.
     pub fixes: Vec<PublicFix>,
     /// Branches that get no fix, with the reason.

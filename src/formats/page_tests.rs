@@ -52,6 +52,12 @@ fn a_page_says_what_it_is_who_is_affected_what_to_do_and_how_long_packagers_had(
 }
 
 #[test]
+fn a_changelog_entry_that_could_not_be_made_is_not_offered() {
+    let page = page(&Advisory { changelog_file: None, ..samples::advisory() });
+    assert!(!String::from_utf8(page).unwrap().contains("changelog"));
+}
+
+#[test]
 fn a_page_without_anything_optional_reads_well_and_has_no_empty_heading() {
     let page = page(&samples::bare_advisory());
     let words = words_of(&page);

@@ -43,7 +43,7 @@ pub(super) fn advisory() -> Advisory {
                 .to_owned(),
         ),
         changelog: "`Widget.render` refuses line breaks in header values.".to_owned(),
-        changelog_file: "changelog.md".to_owned(),
+        changelog_file: Some("changelog.md".to_owned()),
         fixes: vec![
             PublicFix {
                 branch: "main".to_owned(),

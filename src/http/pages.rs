@@ -228,7 +228,9 @@ fn flags(report: &BoardReport) -> Vec<String> {
         None => hold.kind.describe().to_owned(),
     });
     let packagers = report.packagers.iter().filter(|packager| !packager.trouble.is_empty());
+    let left_out = report.case.content.left_out.iter();
     holds
+        .chain(left_out.map(|what| format!("Published without {what}: it could not be made")))
         .chain(packagers.map(|packager| format!("{}: {}", packager.packager.name, packager.trouble)))
         .collect()
 }

@@ -143,6 +143,7 @@ pub(super) fn case(report: &CaseReport) -> Vec<u8> {
             .schedule()
             .map(|schedule| display_instant(schedule.lifts_at, zone)),
         remarks: report.remarks.clone(),
+        left_out: report.content.left_out.clone(),
     })
 }
 

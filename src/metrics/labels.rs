@@ -82,6 +82,8 @@ labels!(
         ClockDoubt = "clock_doubt",
         /// A maintainer lifts early.
         LiftEarly = "lift_early",
+        /// A format could not be made, and the rest was published.
+        FormatLeftOut = "format_left_out",
     }
 );
 

@@ -27,6 +27,9 @@ pub struct CaseContent {
     /// Why it was lifted early or cancelled, if it was.
     #[serde(default)]
     pub ending: Option<String>,
+    /// What its lift published without, because it could not be made.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 /// An embargo with its working document.

@@ -138,6 +138,9 @@ pub struct CaseView {
     /// Remarks that the last command caused, as sentences.
     #[serde(default)]
     pub remarks: Vec<String>,
+    /// What its lift published without, because it could not be made, such as `the changelog entry`.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 /// A fix in the working set.

@@ -59,7 +59,7 @@ fn advisory(text: String) -> Advisory {
         ghsa: Some("GHSA-68rp-wp8r-4726".to_owned()),
         mitigation: None,
         changelog: text,
-        changelog_file: "changelog.rst".to_owned(),
+        changelog_file: Some("changelog.rst".to_owned()),
         fixes: Vec::new(),
         without_fix: Vec::new(),
         commits: Vec::new(),

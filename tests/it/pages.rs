@@ -3,6 +3,7 @@
 use embargod::demo::canary::{Canary, Scanner};
 use embargod::entropy::Entropy;
 use embargod::openpgp::Person;
+use embargod::wire;
 
 use crate::harness::{Change, Client, Response, Series, TestServer, ordinary_text};
 
@@ -101,5 +102,29 @@ async fn a_form_from_another_site_is_not_taken_and_a_wrong_answer_starts_no_sess
     assert_eq!(refused.status, 400);
     assert_eq!(refused.header("set-cookie"), None);
     assert!(refused.text().contains("gpg --decrypt"), "{}", refused.text());
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_lift_published_without_is_red_on_the_board_and_told_by_the_api() {
+    let server = TestServer::start().await;
+    let mara = server.maintainer();
+    let id = mara.opens(&ordinary_text()).await;
+    let case = id.parse().unwrap();
+    server
+        .change(move |tx| {
+            let mut stored = tx.embargo_with_content(&case)?.unwrap();
+            stored.content.left_out = vec!["the changelog entry".to_owned()];
+            Ok(tx.save_embargo(&mut stored.embargo, &stored.content)?)
+        })
+        .await;
+    let cookie = signs_in(&server, &mara.person).await;
+    for path in ["/board".to_owned(), format!("/board/{id}")] {
+        let page = server.client.call("GET", &path, &[("cookie", &cookie)], None).await.text();
+        assert!(page.contains("Published without the changelog entry: it could not be made"), "{page}");
+    }
+    let token = mara.token().await;
+    let case: wire::CaseView = mara.reads(&token, &format!("/api/v1/embargoes/{id}")).await;
+    assert_eq!(case.left_out, ["the changelog entry"]);
     server.finish().await;
 }

@@ -21,6 +21,7 @@ use crate::domain::hold::Passage;
 use crate::domain::id::EmbargoId;
 use crate::domain::notice::NoticeKind;
 use crate::formats::Site;
+use crate::metrics::labels::Alarm;
 use crate::store::{NoticeFacts, StoreError, Tx};
 
 /// How many lifts one transaction takes at most.
@@ -260,14 +261,15 @@ impl App {
     }
 
     fn publish_lift(&self, tx: &mut Tx<'_>, one: Rendered) -> Result<String, Refusal> {
-        let Rendered { prepared, number, advisory, files } = one;
+        let Rendered { prepared, number, advisory, files, left_out } = one;
         let rendered_at = advisory.timeline.lifted_at;
         let now = self.clock.now();
         if tx.next_advisory_number(rendered_at.year())? != number {
             return Err(Refusal::Store(StoreError::Conflict));
         }
         let mut embargo = prepared.case.embargo;
-        let content = prepared.case.content;
+        let mut content = prepared.case.content;
+        content.left_out = left_out.into_iter().map(str::to_owned).collect();
         let early = matches!(embargo.stage, Stage::Announced { early: true, .. });
         embargo.stage = embargo.stage.lift(rendered_at)?;
         // The version guards against everything that was answered since this was rendered.
@@ -276,12 +278,20 @@ impl App {
         notices::supersede_all(tx, &embargo.id, now)?;
         let facts = NoticeFacts {
             advisory: Some(advisory.id.clone()),
-            reason: content.ending.unwrap_or_default(),
+            reason: content.ending.clone().unwrap_or_default(),
             ..NoticeFacts::default()
         };
         let kind = if early { NoticeKind::LiftedEarly } else { NoticeKind::Lifted };
         // Its copies follow by comparison, so that no lift waits for the addresses of another.
         self.insert_notice(tx, &embargo.id, kind, None, &facts, now)?;
+        for what in &content.left_out {
+            let reason = format!(
+                "{what} could not be made, and {} is public without it. Write it by hand.",
+                advisory.id
+            );
+            let facts = NoticeFacts { reason, ..NoticeFacts::default() };
+            self.raise(tx, &embargo.id, Alarm::FormatLeftOut, &facts, now)?;
+        }
         tx.audit(entry(now, &Actor::Server, "lifted", &embargo.id, &advisory.id, Vec::new()));
         Ok(advisory.id)
     }

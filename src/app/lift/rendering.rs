@@ -1,5 +1,7 @@
 //! What a lift publishes: read in one transaction, then rendered and signed outside of any.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use chrono::{DateTime, Datelike as _, Utc};
 
 use crate::app::{App, Refusal};
@@ -11,6 +13,9 @@ use crate::formats::{Site, changelog, json, page, sums};
 use crate::mail::FileName;
 use crate::openpgp::sign_detached;
 use crate::store::{Project, Publication, StoredEmbargo, StoredFix, StoredRevision, Tx};
+
+/// What a lift can do without, as people call it.
+const CHANGELOG: &str = "the changelog entry";
 
 /// Everything one lift renders from.
 pub(super) struct Prepared {
@@ -28,6 +33,8 @@ pub(super) struct Rendered {
     pub(super) number: i32,
     pub(super) advisory: Advisory,
     pub(super) files: Vec<Publication>,
+    /// What could not be made, and is not among the files.
+    pub(super) left_out: Vec<&'static str>,
 }
 
 impl Prepared {
@@ -74,7 +81,15 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<Rendered, Refusal> {
         let id = format!("{}-{}-{number}", self.settings.id_prefix, now.year());
-        let advisory = advisory(&id, &prepared, now)?;
+        let mut advisory = advisory(&id, &prepared, now)?;
+        let policy = &prepared.project.policy;
+        let style = policy.changelog_style();
+        let changelog = unless_it_breaks(|| {
+            let date = now.with_timezone(&policy.zone).date_naive();
+            changelog::entry(style, &advisory, advisory.fixed.first().map(String::as_str), date)
+        });
+        let left_out = if changelog.is_some() { Vec::new() } else { vec![CHANGELOG] };
+        advisory.changelog_file = changelog.as_ref().map(|_| style.file().to_owned());
         let server = self.server_key()?;
         let base = format!("/advisories/{id}");
         let mut files = vec![Publication {
@@ -100,18 +115,19 @@ impl App {
             Ok(())
         };
         signed(format!("{base}.json"), "application/json", json::advisory(&advisory))?;
-        let version = advisory.fixed.first().map(String::as_str);
-        let policy = &prepared.project.policy;
-        let style = policy.changelog_style();
-        let date = now.with_timezone(&policy.zone).date_naive();
-        let entry = changelog::entry(style, &advisory, version, date);
-        let path = format!("{base}/{}", advisory.changelog_file);
-        signed(path, changelog::media_type(style), entry.into_bytes())?;
+        if let Some(entry) = changelog {
+            signed(format!("{base}/{}", style.file()), changelog::media_type(style), entry.into_bytes())?;
+        }
         for (public, (_, bytes)) in advisory.fixes.iter().zip(&prepared.fixes) {
             signed(format!("{base}/{}", public.file), "application/mbox", bytes.clone())?;
         }
-        Ok(Rendered { prepared, number, advisory, files })
+        Ok(Rendered { prepared, number, advisory, files, left_out })
     }
+}
+
+/// What a format made; nothing if it broke, which the panic hook has said. No lift waits for what it can do without.
+fn unless_it_breaks<T>(make: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(make)).ok()
 }
 
 /// The public value: the published revision, and only what its owners agreed to.
@@ -165,7 +181,7 @@ fn advisory(id: &str, prepared: &Prepared, now: DateTime<Utc>) -> Result<Advisor
         ghsa: text.ghsa.clone(),
         mitigation: text.mitigation.clone(),
         changelog: text.changelog.clone().unwrap_or_else(|| text.title.clone()),
-        changelog_file: prepared.project.policy.changelog_style().file().to_owned(),
+        changelog_file: None,
         fixes,
         without_fix: prepared
             .revision
@@ -213,4 +229,15 @@ fn unused(name: &str, taken: &mut Vec<String>) -> String {
     }
     taken.push(file.clone());
     file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_is_left_out_and_what_does_not_is_kept() {
+        assert_eq!(unless_it_breaks(|| "an entry"), Some("an entry"));
+        assert_eq!(unless_it_breaks(|| -> &str { panic!("a rehearsed failure") }), None);
+    }
 }

@@ -82,6 +82,9 @@ pub(super) fn case(
     if let Some(deliveries) = deliveries {
         text += &packagers(&deliveries.packagers, now, paint);
     }
+    let left_out = case.left_out.iter();
+    let left_out = left_out.map(|what| vec![red("left out"), plain(format!("{what}: it could not be made"))]);
+    text += &columns(&left_out.collect::<Vec<_>>(), 2, paint);
     text + &missing(case, paint)
 }
 
@@ -306,6 +309,13 @@ mod tests {
             Fedora  told 15:02  receipt 16:00 (revision 1)\n  \
             Gentoo  not told    BLOCKED                     certificate expired\n";
         assert_eq!(case(&announced(), Some(&deliveries), now(), Paint(false)), expected);
+    }
+
+    #[test]
+    fn what_a_lift_published_without_is_said() {
+        let case_without = CaseView { left_out: vec!["the changelog entry".to_owned()], ..announced() };
+        let text = case(&case_without, None, now(), Paint(false));
+        assert!(text.ends_with("  left out  the changelog entry: it could not be made\n"), "{text}");
     }
 
     #[test]
