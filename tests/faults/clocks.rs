@@ -215,6 +215,7 @@ async fn replicas_whose_clocks_jump_never_lift_early_and_lift_when_calm() {
     play(scale, lives, live, |calm: Calm| {
         all.held += calm.held;
         all.latest = all.latest.max(calm.latest);
+        true
     })
     .await;
     println!(

@@ -56,22 +56,29 @@ impl Dice {
     }
 }
 
-/// Plays rounds, some of them at the same time; `done` hears of each as it ends. A round that fails ends them all.
-pub async fn play<R, F>(scale: Scale, count: usize, round: impl Fn(usize, u64) -> F, mut done: impl FnMut(R))
-where
+/// Plays rounds, some of them at the same time, until `count` of them counted; `done` hears of each as it ends and says
+/// whether it counts. A round that fails ends them all.
+pub async fn play<R, F>(
+    scale: Scale,
+    count: usize,
+    round: impl Fn(usize, u64) -> F,
+    mut done: impl FnMut(R) -> bool,
+) where
     R: Send + 'static,
     F: Future<Output = R> + Send + 'static,
 {
-    let mut waiting = (0..count).zip(scale.seed..);
+    let mut waiting = (0..).zip(scale.seed..);
     let mut playing = tokio::task::JoinSet::new();
+    let mut counted = 0;
     loop {
-        while playing.len() < scale.together
+        while counted + playing.len() < count
+            && playing.len() < scale.together
             && let Some((number, seed)) = waiting.next()
         {
             playing.spawn(round(number, seed));
         }
         match playing.join_next().await {
-            Some(Ok(result)) => done(result),
+            Some(Ok(result)) => counted += usize::from(done(result)),
             Some(Err(failure)) => std::panic::resume_unwind(failure.into_panic()),
             None => return,
         }

@@ -163,6 +163,7 @@ async fn races(kind: Kind) {
     play(scale, scale.rounds(3, 100), play_one, |(in_time, too_late)| {
         won += in_time;
         lost += too_late;
+        true
     })
     .await;
     println!(

@@ -15,7 +15,7 @@ use crate::harness::Client;
 
 /// How long a reader rests between two looks, and after one that nobody answered: a reader that never rests takes the
 /// machine from the server.
-const BETWEEN: Duration = Duration::from_millis(2);
+const BETWEEN: Duration = Duration::from_millis(5);
 const WHILE_IT_IS_DOWN: Duration = Duration::from_millis(20);
 
 /// What readers saw.
