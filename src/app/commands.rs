@@ -4,8 +4,6 @@
 //! server. Its bytes are kept in the audit log as the proof of who asked. The same key again gets the
 //! first answer; nothing is carried out twice. A refused command changed nothing and left no answer.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +12,7 @@ use super::{Actor, App, Refusal, certificate_of, fixes};
 use crate::domain::case::{CaseText, Credit};
 use crate::domain::id::{CertificateId, EmbargoId, MaintainerId};
 use crate::openpgp::{SessionKey, SignedRequest, armor, encrypt_to, open_command};
-use crate::store::{AuditEntry, Maintainer, StoreError, StoredAnswer, StoredCertificate, StoredEmbargo, Tx};
+use crate::store::{AuditEntry, Maintainer, StoredAnswer, StoredCertificate, StoredEmbargo, Tx};
 
 /// A command whose signature was good.
 pub struct Opened {
@@ -167,11 +165,11 @@ impl App {
         render: fn(&CaseReport) -> Vec<u8>,
     ) -> Result<Answer, Refusal> {
         let app = self.clone();
-        let opened = Arc::new(opened);
-        let sent = Arc::clone(&opened);
-        let carried_out = self
+        let answer = self
             .store
             .write(move |tx| {
+                // The same command may be carried out at this moment, sent to another replica or to one that was killed.
+                tx.take_key(&opened.maintainer, &opened.request.idempotency_key)?;
                 let now = app.clock.now();
                 let actor = Actor::Maintainer(opened.maintainer.clone());
                 let stored = certificate_of_sender(tx, &opened)?;
@@ -214,20 +212,9 @@ impl App {
                     &answer.stored(opened.digest.clone()),
                     now,
                 )?;
-                Ok(answer)
+                Ok::<_, Refusal>(answer)
             })
-            .await;
-        let answer = match carried_out {
-            // Whoever was faster may have been the same command, sent again to another replica.
-            Err(refusal @ (Refusal::Store(StoreError::Conflict) | Refusal::Stale(_))) => {
-                let first = self.store.read(move |tx| {
-                    certificate_of_sender(tx, &sent)?;
-                    repeated(tx, &sent)
-                });
-                first.await?.ok_or(refusal)?
-            }
-            carried_out => carried_out?,
-        };
+            .await?;
         self.wake();
         Ok(answer)
     }

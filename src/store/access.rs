@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use super::dialect::{self, Db};
 use super::schema::{answers, challenges, commands, tokens};
@@ -233,6 +234,14 @@ impl Tx<'_> {
             .set(tokens::revoked_at.eq(Some(now.timestamp_micros())))
             .execute(self.db)?;
         Ok(())
+    }
+
+    /// Waits until nobody else is about to use this idempotency key; then nobody else does until this ends.
+    pub fn take_key(&mut self, maintainer: &MaintainerId, key: &str) -> Result<(), StoreError> {
+        let digest = Sha256::digest(format!("{maintainer}\n{key}"));
+        // Two keys with one number wait for each other, and that is all.
+        let number = digest.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte));
+        Ok(dialect::pass_alone(self.db, number)?)
     }
 
     /// The answer a maintainer got for an idempotency key, if the key was used.

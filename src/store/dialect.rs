@@ -291,6 +291,17 @@ pub(super) fn keep_out_of_holds(db: &mut Db) -> QueryResult<()> {
     }
 }
 
+/// Lets nobody else who names this number pass until the transaction ends. Whoever writes to SQLite is alone anyway.
+pub(super) fn pass_alone(db: &mut Db, number: i64) -> QueryResult<()> {
+    match db {
+        Db::Sqlite(_) => Ok(()),
+        // It ends with the transaction, so it is the same behind a pooler.
+        Db::Postgres(connection) => {
+            connection.batch_execute(&format!("SELECT pg_advisory_xact_lock({number})"))
+        }
+    }
+}
+
 /// Ids and states of up to `count` deliveries that are due, or whose lease ran out before `lapsed`, locked against
 /// other replicas; those of alarms alone, if `alarms_only` is set.
 pub(super) fn claimable(

@@ -48,8 +48,13 @@ async fn the_same_bytes_many_times_at_once_are_carried_out_once_and_all_get_that
     server.packager("debian").await;
     let prepared = mara.prepares("2026-06-10 14:00").await;
     let fix = mara.fix(&prepared, "main", &Series::with_line("    return old == new").mbox());
-    let others =
-        [opening, Change::send(&prepared, None, true), fix, Change::send(&prepared, Some("better"), true)];
+    let others = [
+        opening,
+        Change::send(&prepared, None, true),
+        fix,
+        Change::send(&prepared, Some("better"), true),
+        Change::lift_early(&prepared, "it leaked"),
+    ];
     let changes = (0..5).map(|number| waiver(&id, ["1.x", "main"][number % 2])).chain(others);
     for change in changes {
         let message = mara.signed(&change);
