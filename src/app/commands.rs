@@ -190,7 +190,7 @@ impl App {
                     action,
                     embargo: Some(done.embargo.clone()),
                     object: done.embargo.to_string(),
-                    detail: opened.proof.clone(),
+                    detail: opened.proof,
                 });
                 let mut report = CaseReport::read(tx, &done.embargo, now)?;
                 report.remarks = done.remarks;
@@ -209,7 +209,7 @@ impl App {
                 tx.store_answer(
                     &opened.maintainer,
                     &opened.request.idempotency_key,
-                    &answer.stored(opened.digest.clone()),
+                    &answer.stored(opened.digest),
                     now,
                 )?;
                 Ok::<_, Refusal>(answer)

@@ -13,7 +13,7 @@ use crate::database::Kind;
 use crate::dice::{Dice, Scale, play};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Series, ordinary_text};
-use crate::installation::{Place, Template, read};
+use crate::installation::{Place, Template, a_legal_date};
 use crate::patience::Since;
 use crate::relay::{Act, Relay};
 use crate::server::{Server, Under, free_port};
@@ -68,12 +68,6 @@ async fn due_at(maintainer: &Maintainer, date: &str, ahead: Duration) -> (String
     let path = format!("/api/v1/embargoes/{embargo}/lift-early");
     maintainer.does(&Change::json("POST", path, &early)).await.accepted();
     (embargo, lifts_at)
-}
-
-async fn a_legal_date(template: &Template, maintainer: &Maintainer) -> String {
-    let path = format!("/api/v1/embargoes/{}/dates", template.embargo);
-    let dates: wire::DatesView = read(std::slice::from_ref(maintainer), &template.token, &path).await;
-    dates.offers.iter().rfind(|offer| offer.legal).unwrap().lifts_at.to_rfc3339()
 }
 
 /// Watches an embargo on a server whose clock is right; returns when it was seen lifted.

@@ -229,6 +229,13 @@ fn fetcher(client: &Client, certificate: &Certificate, people: &People) -> Packa
     Packager::new(client.clone(), Clock::System, certificate.clone(), slug, address, person)
 }
 
+/// The last date that is offered and legal.
+pub async fn a_legal_date(template: &Template, maintainer: &Maintainer) -> String {
+    let path = format!("/api/v1/embargoes/{}/dates", template.embargo);
+    let dates: wire::DatesView = read(std::slice::from_ref(maintainer), &template.token, &path).await;
+    dates.offers.iter().rfind(|offer| offer.legal).unwrap().lifts_at.to_rfc3339()
+}
+
 /// Reads something, from the first of these servers that answers; they may be down for a while.
 pub async fn read<T: serde::de::DeserializeOwned>(readers: &[Maintainer], token: &str, path: &str) -> T {
     let since = Since::now();

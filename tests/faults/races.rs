@@ -10,7 +10,7 @@ use crate::database::Kind;
 use crate::dice::{Dice, Scale, play};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Response, Series, ordinary_text};
-use crate::installation::{Template, read};
+use crate::installation::{Template, a_legal_date, read};
 use crate::patience::Since;
 use crate::relay::{Act, Relay};
 use crate::server::{Server, Under, free_port};
@@ -103,14 +103,7 @@ async fn batch(template: Arc<Template>, kind: Kind, number: usize, seed: u64) ->
     let server = Server::start(&place.folder(0), port, &Under::Nothing, &Target::default()).await.unwrap();
     let client = Client::new(&base);
     let maintainer = template.maintainer(&client);
-    let dates: wire::DatesView = read(
-        std::slice::from_ref(&maintainer),
-        &template.token,
-        &format!("/api/v1/embargoes/{}/dates", template.embargo),
-    )
-    .await;
-    let legal: Vec<_> = dates.offers.iter().filter(|offer| offer.legal).collect();
-    let later = legal.last().unwrap().lifts_at.to_rfc3339();
+    let later = a_legal_date(&template, &maintainer).await;
     let (mut won, mut lost) = (0, 0);
     eprintln!("{kind:?} races {number} of seed {seed}");
     let dice = Dice::of(seed);

@@ -4,13 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use embargod::clock::Clock;
-use embargod::wire;
 
 use crate::database::Kind;
 use crate::dice::Scale;
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Packager, Series, ordinary_text};
-use crate::installation::{Place, Template, read, settled};
+use crate::installation::{Place, Template, a_legal_date, settled};
 use crate::patience::Since;
 use crate::relay::{Act, Relay};
 use crate::server::{Server, Under, free_port};
@@ -85,13 +84,7 @@ async fn soak(kind: Kind) {
     let client = Client::new(&url);
     let maintainer = template.maintainer(&client);
     let packager = template.packager(&client);
-    let dates: wire::DatesView = read(
-        std::slice::from_ref(&maintainer),
-        &template.token,
-        &format!("/api/v1/embargoes/{}/dates", template.embargo),
-    )
-    .await;
-    let date = dates.offers.iter().rfind(|offer| offer.legal).unwrap().lifts_at.to_rfc3339();
+    let date = a_legal_date(&template, &maintainer).await;
     let began = Since::now();
     let mut samples = Vec::new();
     let mut embargoes = 0;
