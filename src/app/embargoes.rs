@@ -134,7 +134,7 @@ impl Context<'_> {
         case.embargo.stage = case.embargo.stage.cancel(self.now)?;
         case.content.ending = Some(reason.clone());
         tx.save_embargo(&mut case.embargo, &case.content)?;
-        notices::supersede_all(tx, &id, self.now)?;
+        notices::supersede_all(tx, std::slice::from_ref(&id), self.now)?;
         if was_announced {
             let facts = NoticeFacts { reason, ..NoticeFacts::default() };
             self.app.insert_notice(tx, &id, NoticeKind::Cancelled, None, &facts, self.now)?;

@@ -74,7 +74,7 @@ impl Context<'_> {
             }
             (_, Stage::Announced { .. }) => {
                 tx.supersede_notices(
-                    &id,
+                    std::slice::from_ref(&id),
                     &[NoticeKind::Announcement, NoticeKind::Revision, NoticeKind::NewDate],
                     self.now,
                 )?;
@@ -429,8 +429,12 @@ fn usable(tx: &mut Tx<'_>, recipient: &Recipient, now: DateTime<Utc>) -> Result<
 }
 
 /// Ends everything that was to be told about an embargo.
-pub(super) fn supersede_all(tx: &mut Tx<'_>, embargo: &EmbargoId, now: DateTime<Utc>) -> Result<(), Refusal> {
+pub(super) fn supersede_all(
+    tx: &mut Tx<'_>,
+    embargoes: &[EmbargoId],
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
     let kinds: Vec<NoticeKind> =
         NoticeKind::ALL.iter().copied().filter(|kind| *kind != NoticeKind::Alarm).collect();
-    Ok(tx.supersede_notices(embargo, &kinds, now)?)
+    Ok(tx.supersede_notices(embargoes, &kinds, now)?)
 }

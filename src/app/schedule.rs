@@ -1,5 +1,7 @@
 //! Dates: offered, judged, set, moved, and brought forward.
 
+use std::slice::from_ref;
+
 use chrono::{DateTime, Utc};
 
 use super::commands::{Context, Done};
@@ -130,7 +132,7 @@ impl Context<'_> {
             }
         }
         if announced {
-            tx.supersede_notices(&id, &[NoticeKind::NewDate], self.now)?;
+            tx.supersede_notices(from_ref(&id), &[NoticeKind::NewDate], self.now)?;
             let facts = NoticeFacts {
                 reason: needed(reason, "moving a promised date")?,
                 old_date,
@@ -188,7 +190,7 @@ impl Context<'_> {
             )?;
         }
         if was_announced && at > self.now {
-            tx.supersede_notices(&id, &[NoticeKind::NewDate], self.now)?;
+            tx.supersede_notices(from_ref(&id), &[NoticeKind::NewDate], self.now)?;
             let facts = NoticeFacts { reason: reason.clone(), old_date, ..NoticeFacts::default() };
             self.app.insert_notice(tx, &id, NoticeKind::NewDate, None, &facts, self.now)?;
         }

@@ -1,5 +1,7 @@
 //! Deliveries: one copy of a notice for one recipient, claimed with a lease and a fencing number.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -309,9 +311,9 @@ impl Tx<'_> {
 
     /// Ends the waiting copies of notices that no longer hold. Copies that a worker holds are stopped by
     /// its own last look, or leave as what was true when they left.
-    pub(super) fn supersede_deliveries(&mut self, embargo: &EmbargoId) -> Result<(), StoreError> {
+    pub(super) fn supersede_deliveries(&mut self, embargoes: &[EmbargoId]) -> Result<(), StoreError> {
         let gone = notices::table
-            .filter(notices::embargo_id.eq(embargo.as_str()))
+            .filter(notices::embargo_id.eq_any(embargoes.iter().map(EmbargoId::as_str)))
             .filter(notices::superseded_at.is_not_null())
             .select(notices::id);
         let waiting = [DeliveryState::Pending, DeliveryState::Uncertain, DeliveryState::Blocked]
@@ -348,19 +350,24 @@ impl Tx<'_> {
         rows.into_iter().map(|row| self.opened_delivery(row)).collect()
     }
 
-    /// How many packagers have a copy of a revision that the relay accepted.
-    pub fn packagers_told(&mut self, embargo: &EmbargoId) -> Result<usize, StoreError> {
+    /// How many packagers have a copy of a revision that the relay accepted, by embargo. Those of which nobody has one
+    /// are missing.
+    pub fn packagers_told(&mut self, embargoes: &[EmbargoId]) -> Result<HashMap<String, usize>, StoreError> {
         let revisions = NoticeKind::ALL.iter().filter(|kind| kind.carries_revision());
         let told = deliveries::table
             .inner_join(notices::table.on(notices::id.eq(deliveries::notice_id)))
-            .filter(deliveries::embargo_id.eq(embargo.as_str()))
+            .filter(deliveries::embargo_id.eq_any(embargoes.iter().map(EmbargoId::as_str)))
             .filter(notices::kind.eq_any(revisions.map(|kind| kind.as_str()).collect::<Vec<_>>()))
             .filter(deliveries::accepted_at.is_not_null())
             .filter(deliveries::packager_id.is_not_null())
-            .select(deliveries::packager_id)
+            .select((deliveries::embargo_id, deliveries::packager_id))
             .distinct()
-            .load::<Option<String>>(self.db)?;
-        Ok(told.len())
+            .load::<(String, Option<String>)>(self.db)?;
+        let mut counts = HashMap::new();
+        for (embargo, _) in told {
+            *counts.entry(embargo).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     /// The Message-ID of the first mail with content that was made for the recipient of `copy` about its embargo, if

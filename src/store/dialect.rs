@@ -237,14 +237,14 @@ pub(super) fn keks_held(db: &mut Db) -> QueryResult<Vec<KekRow>> {
     }
 }
 
-/// Draws the next public number of `year`.
-pub(super) fn next_number(db: &mut Db, year: i32) -> QueryResult<i32> {
+/// Draws the next `count` public numbers of `year`; returns the last of them.
+pub(super) fn next_numbers(db: &mut Db, year: i32, count: i32) -> QueryResult<i32> {
     use schema::advisory_numbers::{self, last};
     on_backend!(db, |connection| diesel::insert_into(advisory_numbers::table)
-        .values((advisory_numbers::year.eq(year), last.eq(1)))
+        .values((advisory_numbers::year.eq(year), last.eq(count)))
         .on_conflict(advisory_numbers::year)
         .do_update()
-        .set(last.eq(last + 1))
+        .set(last.eq(last + count))
         .returning(last)
         .get_result(connection))
 }

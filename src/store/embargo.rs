@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::upsert::excluded;
 use serde::{Deserialize, Serialize};
 
 use super::dialect::Db;
@@ -263,6 +264,17 @@ impl Tx<'_> {
         if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
+    /// [`Tx::save_embargo`] of many, or of none of them.
+    pub fn save_embargoes(&mut self, cases: &mut [StoredEmbargo]) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(cases.len());
+        for case in cases.iter_mut() {
+            case.embargo.version += 1;
+            rows.push(self.sealed_row(&case.embargo, &case.content)?);
+        }
+        let changed = replace(self.db, &rows)?;
+        if changed == rows.len() { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
     /// One embargo, without its content.
     pub fn embargo(&mut self, id: &EmbargoId) -> Result<Option<Embargo>, StoreError> {
         embargoes::table
@@ -277,9 +289,21 @@ impl Tx<'_> {
     /// One embargo with its content.
     pub fn embargo_with_content(&mut self, id: &EmbargoId) -> Result<Option<StoredEmbargo>, StoreError> {
         let row = embargoes::table.find(id.as_str()).select(Row::as_select()).first(self.db).optional()?;
-        let Some(row) = row else { return Ok(None) };
-        let content = self.opened(&row)?;
-        Ok(Some(StoredEmbargo { embargo: row.embargo()?, content }))
+        row.map(|row| self.opened_case(&row)).transpose()
+    }
+
+    /// Those of `ids` that there are, with their content, in no order.
+    pub fn embargoes_with_content(&mut self, ids: &[EmbargoId]) -> Result<Vec<StoredEmbargo>, StoreError> {
+        let rows = embargoes::table
+            .filter(embargoes::id.eq_any(ids.iter().map(EmbargoId::as_str)))
+            .select(Row::as_select())
+            .load(self.db)?;
+        rows.iter().map(|row| self.opened_case(row)).collect()
+    }
+
+    fn opened_case(&mut self, row: &Row) -> Result<StoredEmbargo, StoreError> {
+        let content = self.opened(row)?;
+        Ok(StoredEmbargo { embargo: row.embargo()?, content })
     }
 
     /// Every embargo, the newest first, without content.
@@ -342,5 +366,40 @@ impl Tx<'_> {
             .select(diesel::dsl::min(embargoes::notice_at))
             .first::<Option<i64>>(self.db)?;
         optional_instant(lift.into_iter().chain(notice).min(), TABLE, "next")
+    }
+}
+
+/// Stores each of these rows in place of the one version before it; returns how many there were.
+fn replace(db: &mut Db, rows: &[Row]) -> QueryResult<usize> {
+    match db {
+        // One statement for all of them: each costs a round trip here.
+        Db::Postgres(connection) => {
+            let replaced = diesel::insert_into(embargoes::table)
+                .values(rows)
+                .on_conflict(embargoes::id)
+                .do_update()
+                .set((
+                    embargoes::stage.eq(excluded(embargoes::stage)),
+                    embargoes::version.eq(excluded(embargoes::version)),
+                    embargoes::lifts_at.eq(excluded(embargoes::lifts_at)),
+                    embargoes::lift_zone.eq(excluded(embargoes::lift_zone)),
+                    embargoes::lift_local.eq(excluded(embargoes::lift_local)),
+                    embargoes::notice_at.eq(excluded(embargoes::notice_at)),
+                    embargoes::agreed_at.eq(excluded(embargoes::agreed_at)),
+                    embargoes::revision.eq(excluded(embargoes::revision)),
+                    embargoes::early.eq(excluded(embargoes::early)),
+                    embargoes::announced_at.eq(excluded(embargoes::announced_at)),
+                    embargoes::ended_at.eq(excluded(embargoes::ended_at)),
+                    embargoes::case_sealed.eq(excluded(embargoes::case_sealed)),
+                ));
+            let unchanged = (embargoes::version + 1).eq(excluded(embargoes::version));
+            diesel::query_dsl::methods::FilterDsl::filter(replaced, unchanged).execute(connection)
+        }
+        Db::Sqlite(connection) => rows.iter().try_fold(0, |changed, row| {
+            let update = diesel::update(embargoes::table.find(&row.id))
+                .filter(embargoes::version.eq(row.version - 1))
+                .set(row);
+            update.execute(connection).map(|one| changed + one)
+        }),
     }
 }

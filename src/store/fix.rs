@@ -1,5 +1,7 @@
 //! Fixes and the revisions that freeze them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,9 @@ pub struct StoredRevision {
     pub frozen_at: DateTime<Utc>,
 }
 
+/// Of a fix: its id, its sealed facts, and when it was uploaded.
+type FixRow = (String, Vec<u8>, i64);
+
 fn facts_place(id: &str) -> Place<'_> {
     Place { table: "fixes", column: "facts", row: id }
 }
@@ -84,6 +89,20 @@ fn bytes_place(id: &str) -> Place<'_> {
 
 fn stored_number(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// The frozen list says which fixes a revision has: one that is missing must not be missing in silence.
+fn as_listed(
+    embargo: &EmbargoId,
+    number: u32,
+    listed: &[RevisionFix],
+    found: &[StoredFix],
+) -> Result<(), StoreError> {
+    let mut listed: Vec<&str> = listed.iter().map(|fix| fix.id.as_str()).collect();
+    let mut found: Vec<&str> = found.iter().map(|fix| fix.id.as_str()).collect();
+    listed.sort_unstable();
+    found.sort_unstable();
+    if listed == found { Ok(()) } else { Err(corrupt("revision_fixes", &format!("{embargo}/{number}"))) }
 }
 
 impl Tx<'_> {
@@ -127,7 +146,7 @@ impl Tx<'_> {
             .filter(fixes::embargo_id.eq(embargo.as_str()))
             .filter(fixes::in_working_set.eq(true))
             .select((fixes::id, fixes::facts_sealed, fixes::created_at))
-            .load::<(String, Vec<u8>, i64)>(self.db)?;
+            .load::<FixRow>(self.db)?;
         self.opened_fixes(embargo, rows)
     }
 
@@ -138,27 +157,51 @@ impl Tx<'_> {
             .filter(revision_fixes::embargo_id.eq(embargo.as_str()))
             .filter(revision_fixes::number.eq(stored_number(number)))
             .select((fixes::id, fixes::facts_sealed, fixes::created_at))
-            .load::<(String, Vec<u8>, i64)>(self.db)?;
+            .load::<FixRow>(self.db)?;
         let found = self.opened_fixes(embargo, rows)?;
-        // The frozen list says which they are: one that is missing must not be missing in silence.
-        let mut listed: Vec<String> = match self.revision(embargo, number)? {
-            Some(revision) => revision.content.fixes.into_iter().map(|fix| fix.id).collect(),
-            None => Vec::new(),
-        };
-        let mut ids: Vec<String> = found.iter().map(|fix| fix.id.to_string()).collect();
-        listed.sort();
-        ids.sort();
-        if listed != ids {
-            return Err(corrupt("revision_fixes", &format!("{embargo}/{number}")));
-        }
+        let listed = self.revision(embargo, number)?.map(|revision| revision.content.fixes);
+        as_listed(embargo, number, &listed.unwrap_or_default(), &found)?;
         Ok(found)
     }
 
-    fn opened_fixes(
+    /// The revisions that these embargoes are announced by, with their fixes by branch.
+    pub fn announced_revisions(
         &mut self,
-        embargo: &EmbargoId,
-        rows: Vec<(String, Vec<u8>, i64)>,
-    ) -> Result<Vec<StoredFix>, StoreError> {
+        embargoes: &[EmbargoId],
+    ) -> Result<HashMap<EmbargoId, (StoredRevision, Vec<StoredFix>)>, StoreError> {
+        use super::schema::embargoes as cases;
+        let ids: Vec<&str> = embargoes.iter().map(EmbargoId::as_str).collect();
+        let found = revisions::table
+            .inner_join(cases::table.on(cases::id.eq(revisions::embargo_id)))
+            .filter(cases::id.eq_any(&ids))
+            .filter(cases::revision.eq(revisions::number.nullable()))
+            .select((cases::id, revisions::number, revisions::content_sealed, revisions::frozen_at))
+            .load::<(String, i32, Vec<u8>, i64)>(self.db)?;
+        let rows = fixes::table
+            .inner_join(revision_fixes::table.on(revision_fixes::fix_id.eq(fixes::id)))
+            .inner_join(cases::table.on(cases::id.eq(revision_fixes::embargo_id)))
+            .filter(cases::id.eq_any(&ids))
+            .filter(cases::revision.eq(revision_fixes::number.nullable()))
+            .select((cases::id, (fixes::id, fixes::facts_sealed, fixes::created_at)))
+            .load::<(String, FixRow)>(self.db)?;
+        let mut fixes: HashMap<String, Vec<FixRow>> = HashMap::new();
+        for (embargo, row) in rows {
+            fixes.entry(embargo).or_default().push(row);
+        }
+        found
+            .into_iter()
+            .map(|(id, number, sealed, frozen_at)| {
+                let embargo: EmbargoId = parsed(&id, "revisions", &id)?;
+                let number = u32::try_from(number).map_err(|_| corrupt("revisions", &id))?;
+                let revision = self.opened_revision(&embargo, number, &sealed, frozen_at)?;
+                let fixes = self.opened_fixes(&embargo, fixes.remove(&id).unwrap_or_default())?;
+                as_listed(&embargo, number, &revision.content.fixes, &fixes)?;
+                Ok((embargo, (revision, fixes)))
+            })
+            .collect()
+    }
+
+    fn opened_fixes(&mut self, embargo: &EmbargoId, rows: Vec<FixRow>) -> Result<Vec<StoredFix>, StoreError> {
         let mut found = rows
             .into_iter()
             .map(|(id, facts, created_at)| {
@@ -181,6 +224,28 @@ impl Tx<'_> {
             .select(fixes::content_sealed)
             .first::<Vec<u8>>(self.db)?;
         self.open(embargo.as_str(), bytes_place(id.as_str()), &sealed)
+    }
+
+    /// [`Tx::fix_bytes`] of many fixes of any embargoes. Fails if one is missing.
+    pub fn bytes_of_fixes(
+        &mut self,
+        wanted: &[(&EmbargoId, &FixId)],
+    ) -> Result<HashMap<FixId, Zeroizing<Vec<u8>>>, StoreError> {
+        let rows = fixes::table
+            .filter(fixes::id.eq_any(wanted.iter().map(|(_, id)| id.as_str())))
+            .select((fixes::id, fixes::embargo_id, fixes::content_sealed))
+            .load::<(String, String, Vec<u8>)>(self.db)?;
+        let mut rows: HashMap<String, (String, Vec<u8>)> =
+            rows.into_iter().map(|(id, embargo, sealed)| (id, (embargo, sealed))).collect();
+        wanted
+            .iter()
+            .map(|(embargo, id)| {
+                let row = rows.remove(id.as_str()).filter(|(owner, _)| owner == embargo.as_str());
+                let (_, sealed) = row.ok_or_else(|| corrupt("fixes", id.as_str()))?;
+                let bytes = self.open(embargo.as_str(), bytes_place(id.as_str()), &sealed)?;
+                Ok(((*id).clone(), bytes))
+            })
+            .collect()
     }
 
     /// The number the next revision gets.
@@ -235,14 +300,23 @@ impl Tx<'_> {
             .select((revisions::content_sealed, revisions::frozen_at))
             .first::<(Vec<u8>, i64)>(self.db)
             .optional()?;
-        let Some((sealed, frozen_at)) = row else { return Ok(None) };
+        row.map(|(sealed, frozen_at)| self.opened_revision(embargo, number, &sealed, frozen_at)).transpose()
+    }
+
+    fn opened_revision(
+        &mut self,
+        embargo: &EmbargoId,
+        number: u32,
+        sealed: &[u8],
+        frozen_at: i64,
+    ) -> Result<StoredRevision, StoreError> {
         let row = format!("{embargo}/{number}");
         let place = Place { table: "revisions", column: "content", row: &row };
-        Ok(Some(StoredRevision {
+        Ok(StoredRevision {
             number,
-            content: self.open_json(embargo.as_str(), place, &sealed)?,
+            content: self.open_json(embargo.as_str(), place, sealed)?,
             frozen_at: instant(frozen_at, "revisions", &row)?,
-        }))
+        })
     }
 
     /// Whether a receipt code is the one of a revision, compared in constant time.

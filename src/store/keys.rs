@@ -43,6 +43,10 @@ struct KekRow {
 
 const TABLE: &str = "key_encryption_keys";
 
+/// Of a data key: whose it is, the key it is wrapped by, the wrapped key, when it was destroyed, and when the one it is
+/// wrapped by was retired.
+type DataKeyRow = (String, String, Vec<u8>, Option<i64>, Option<i64>);
+
 impl Tx<'_> {
     /// The data key of `owner`. Its row is looked at once in each transaction, so that a destroyed key opens nothing
     /// any more on any replica; the roster's is looked at when it is first met.
@@ -55,33 +59,54 @@ impl Tx<'_> {
         {
             return Ok(key);
         }
-        let row = data_keys::table
+        let rows = self.data_keys_of(&[owner]).map_err(|error| match error {
+            diesel::result::Error::DeserializationError(_) => corrupt("data_keys", owner),
+            other => other.into(),
+        })?;
+        let row = rows.into_iter().next().ok_or_else(|| corrupt("data_keys", owner))?;
+        self.take_data_key(row)
+    }
+
+    /// Looks at the data keys of these embargoes in one query. What is wrong with one is said when it is used.
+    pub fn look_at_keys(&mut self, embargoes: &[EmbargoId]) -> Result<(), StoreError> {
+        let owners: Vec<&str> = embargoes.iter().map(EmbargoId::as_str).collect();
+        let rows = match self.data_keys_of(&owners) {
+            Err(diesel::result::Error::DeserializationError(_)) => return Ok(()),
+            rows => rows?,
+        };
+        for row in rows {
+            let _ = self.take_data_key(row);
+        }
+        Ok(())
+    }
+
+    fn data_keys_of(&mut self, owners: &[&str]) -> QueryResult<Vec<DataKeyRow>> {
+        data_keys::table
             .left_join(key_encryption_keys::table.on(key_encryption_keys::id.eq(data_keys::kek_id)))
-            .filter(data_keys::owner.eq(owner))
+            .filter(data_keys::owner.eq_any(owners))
             .select((
+                data_keys::owner,
                 data_keys::kek_id,
                 data_keys::wrapped,
                 data_keys::destroyed_at,
                 key_encryption_keys::retired_at.nullable(),
             ))
-            .first::<(String, Vec<u8>, Option<i64>, Option<i64>)>(self.db)
-            .optional()
-            .map_err(|error| match error {
-                diesel::result::Error::DeserializationError(_) => corrupt("data_keys", owner),
-                other => other.into(),
-            })?;
-        let (kek_id, wrapped, destroyed, retired) = row.ok_or_else(|| corrupt("data_keys", owner))?;
-        if let Some(at) = optional_instant(destroyed, "data_keys", owner)? {
-            self.vault.forget(owner);
-            return Err(StoreError::Destroyed { owner: owner.to_owned(), on: at.date_naive().to_string() });
+            .load(self.db)
+    }
+
+    fn take_data_key(&mut self, row: DataKeyRow) -> Result<Arc<DataKey>, StoreError> {
+        let (owner, kek_id, wrapped, destroyed, retired) = row;
+        if let Some(at) = optional_instant(destroyed, "data_keys", &owner)? {
+            self.vault.forget(&owner);
+            return Err(StoreError::Destroyed { owner, on: at.date_naive().to_string() });
         }
         if let Some(at) = optional_instant(retired, TABLE, &kek_id)? {
             self.vault.drop_kek(&kek_id);
             let retired = at.date_naive().to_string();
-            return Err(VaultError::Retired { owner: owner.to_owned(), kek: kek_id, retired }.into());
+            return Err(VaultError::Retired { owner, kek: kek_id, retired }.into());
         }
-        let key = self.vault.unwrap(owner, &kek_id, &wrapped)?;
-        self.keys.insert(owner.to_owned(), Arc::clone(&key));
+        let key = self.vault.unwrap(&owner, &kek_id, &wrapped)?;
+        self.keys.insert(owner, Arc::clone(&key));
         Ok(key)
     }
 

@@ -12,6 +12,9 @@ use crate::domain::id::EmbargoId;
 /// Where an operator's word about the clock is kept.
 const CONFIRMED_CLOCK: &str = "clock-confirmed";
 
+/// How many files one statement inserts: the databases take so many values in each.
+const FILES_AT_ONCE: usize = 256;
+
 /// A rendered file, ready to be published.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -23,10 +26,21 @@ pub struct Publication {
     pub content: Vec<u8>,
 }
 
+/// An advisory that is to be published.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAdvisory<'a> {
+    /// The embargo that ends with it.
+    pub embargo: &'a EmbargoId,
+    /// What it says.
+    pub advisory: &'a Advisory,
+    /// Its files.
+    pub files: &'a [Publication],
+}
+
 impl Tx<'_> {
-    /// Draws the next public number of `year`.
-    pub fn next_advisory_number(&mut self, year: i32) -> Result<i32, StoreError> {
-        Ok(dialect::next_number(self.db, year)?)
+    /// Draws the next `count` public numbers of `year`; returns the last of them.
+    pub fn next_advisory_numbers(&mut self, year: i32, count: i32) -> Result<i32, StoreError> {
+        Ok(dialect::next_numbers(self.db, year, count)?)
     }
 
     /// The last public number drawn in `year`, 0 if none was.
@@ -37,37 +51,27 @@ impl Tx<'_> {
         Ok(last.unwrap_or(0))
     }
 
-    /// Publishes an advisory with all its files.
-    pub fn publish(
-        &mut self,
-        embargo: &EmbargoId,
-        advisory: &Advisory,
-        files: &[Publication],
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    /// Publishes advisories with all their files.
+    pub fn publish(&mut self, new: &[NewAdvisory<'_>], now: DateTime<Utc>) -> Result<(), StoreError> {
         self.weighs();
-        let content = serde_json::to_string(advisory).map_err(|_| corrupt("advisories", &advisory.id))?;
         let now = now.timestamp_micros();
-        diesel::insert_into(advisories::table)
-            .values((
+        let (mut heads, mut revisions, mut files) = (Vec::new(), Vec::new(), Vec::new());
+        for NewAdvisory { embargo, advisory, files: some } in new {
+            let content = serde_json::to_string(advisory).map_err(|_| corrupt("advisories", &advisory.id))?;
+            heads.push((
                 advisories::id.eq(&advisory.id),
                 advisories::embargo_id.eq(embargo.as_str()),
                 advisories::project.eq(&advisory.project),
                 advisories::published_at.eq(now),
-            ))
-            .execute(self.db)?;
-        diesel::insert_into(advisory_revisions::table)
-            .values((
+            ));
+            revisions.push((
                 advisory_revisions::advisory_id.eq(&advisory.id),
                 advisory_revisions::number.eq(1),
                 advisory_revisions::content_sha256.eq(sha2::Sha256::digest(&content).to_vec()),
                 advisory_revisions::content.eq(content),
                 advisory_revisions::published_at.eq(now),
-            ))
-            .execute(self.db)?;
-        let rows: Vec<_> = files
-            .iter()
-            .map(|file| {
+            ));
+            files.extend(some.iter().map(|file| {
                 (
                     published_files::path.eq(&file.path),
                     published_files::advisory_id.eq(&advisory.id),
@@ -76,11 +80,15 @@ impl Tx<'_> {
                     published_files::sha256.eq(crate::domain::hex_sha256(&file.content)),
                     published_files::published_at.eq(now),
                 )
-            })
-            .collect();
+            }));
+        }
         dialect::on_backend!(&mut *self.db, |connection| {
-            diesel::insert_into(published_files::table).values(&rows).execute(connection)
-        })?;
+            diesel::insert_into(advisories::table).values(&heads).execute(connection)?;
+            diesel::insert_into(advisory_revisions::table).values(&revisions).execute(connection)?;
+            for some in files.chunks(FILES_AT_ONCE) {
+                diesel::insert_into(published_files::table).values(some).execute(connection)?;
+            }
+        });
         Ok(())
     }
 

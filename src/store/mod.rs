@@ -57,8 +57,8 @@ pub use fix::{FixContent, RevisionContent, RevisionFix, StoredFix, StoredRevisio
 pub use hold::Hold;
 pub use keys::KekState;
 pub use lease::Claim;
-pub use lift::Publication;
-pub use notice::{Body, BodySubject, Notice, NoticeFacts};
+pub use lift::{NewAdvisory, Publication};
+pub use notice::{Body, BodySubject, NewNotice, Notice, NoticeFacts};
 pub use numbers::{Due, Numbers};
 pub use people::{Contact, Maintainer, Packager, Project, StoredCertificate};
 pub use published::{Published, PublishedFile};

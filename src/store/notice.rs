@@ -1,5 +1,7 @@
 //! Notices, and the OpenPGP bodies and heads that messages are put together from.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,21 @@ pub struct Notice {
     pub facts: NoticeFacts,
     /// When it became due.
     pub created_at: DateTime<Utc>,
+}
+
+/// A notice that is to be stored.
+#[derive(Clone, Debug)]
+pub struct NewNotice {
+    /// Its id.
+    pub id: NoticeId,
+    /// The embargo it is about.
+    pub embargo: EmbargoId,
+    /// Its kind.
+    pub kind: NoticeKind,
+    /// The revision it hands out or belongs to.
+    pub revision: Option<u32>,
+    /// What else its text is made from.
+    pub facts: NoticeFacts,
 }
 
 /// What a notice's text is made from, besides the embargo and the revision.
@@ -131,42 +148,56 @@ impl Tx<'_> {
         facts: &NoticeFacts,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let last = notices::table
-            .filter(notices::embargo_id.eq(embargo.as_str()))
-            .filter(notices::kind.eq(kind.as_str()))
-            .select(diesel::dsl::max(notices::serial))
-            .first::<Option<i32>>(self.db)?;
-        let place = Place { table: "notices", column: "content", row: id.as_str() };
-        let sealed = self.seal_json(embargo.as_str(), place, facts)?;
-        diesel::insert_into(notices::table)
-            .values((
+        let new =
+            NewNotice { id: id.clone(), embargo: embargo.clone(), kind, revision, facts: facts.clone() };
+        self.insert_notices(&[new], now)
+    }
+
+    /// Stores notices, each under the next serial of its kind for its embargo.
+    pub fn insert_notices(&mut self, new: &[NewNotice], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let known = notices::table
+            .filter(notices::embargo_id.eq_any(new.iter().map(|notice| notice.embargo.as_str())))
+            .filter(notices::kind.eq_any(new.iter().map(|notice| notice.kind.as_str())))
+            .group_by((notices::embargo_id, notices::kind))
+            .select((notices::embargo_id, notices::kind, diesel::dsl::max(notices::serial)))
+            .load::<(String, String, Option<i32>)>(self.db)?;
+        let mut serials: HashMap<(String, String), i32> =
+            known.into_iter().map(|(embargo, kind, last)| ((embargo, kind), last.unwrap_or(0))).collect();
+        let mut rows = Vec::with_capacity(new.len());
+        for NewNotice { id, embargo, kind, revision, facts } in new {
+            let serial = serials.entry((embargo.to_string(), kind.as_str().to_owned())).or_default();
+            *serial += 1;
+            let place = Place { table: "notices", column: "content", row: id.as_str() };
+            rows.push((
                 notices::id.eq(id.as_str()),
                 notices::embargo_id.eq(embargo.as_str()),
                 notices::kind.eq(kind.as_str()),
-                notices::serial.eq(last.unwrap_or(0) + 1),
+                notices::serial.eq(*serial),
                 notices::revision.eq(revision.and_then(|number| i32::try_from(number).ok())),
-                notices::content_sealed.eq(sealed),
+                notices::content_sealed.eq(self.seal_json(embargo.as_str(), place, facts)?),
                 notices::created_at.eq(now.timestamp_micros()),
-            ))
-            .execute(self.db)?;
+            ));
+        }
+        dialect::on_backend!(&mut *self.db, |connection| {
+            diesel::insert_into(notices::table).values(&rows).execute(connection)
+        })?;
         Ok(())
     }
 
     /// Marks the current notices of these kinds as no longer true.
     pub fn supersede_notices(
         &mut self,
-        embargo: &EmbargoId,
+        embargoes: &[EmbargoId],
         kinds: &[NoticeKind],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         diesel::update(notices::table)
-            .filter(notices::embargo_id.eq(embargo.as_str()))
-            .filter(notices::kind.eq_any(kinds))
+            .filter(notices::embargo_id.eq_any(embargoes.iter().map(EmbargoId::as_str)))
+            .filter(notices::kind.eq_any(kinds.iter().map(|kind| kind.as_str())))
             .filter(notices::superseded_at.is_null())
             .set(notices::superseded_at.eq(Some(now.timestamp_micros())))
             .execute(self.db)?;
-        self.supersede_deliveries(embargo)
+        self.supersede_deliveries(embargoes)
     }
 
     /// Marks one notice as no longer true.
@@ -174,7 +205,7 @@ impl Tx<'_> {
         diesel::update(notices::table.find(notice.id.as_str()))
             .set(notices::superseded_at.eq(Some(now.timestamp_micros())))
             .execute(self.db)?;
-        self.supersede_deliveries(&notice.embargo)
+        self.supersede_deliveries(std::slice::from_ref(&notice.embargo))
     }
 
     /// Whether a notice still holds.

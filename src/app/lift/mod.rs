@@ -10,24 +10,23 @@
 mod rendering;
 
 use std::collections::VecDeque;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, Utc};
 
-use self::rendering::{Prepared, Rendered};
+use self::rendering::{Prepared, Reading, Rendered};
 use super::{Actor, App, Refusal, entry, notices};
 use crate::domain::embargo::Stage;
 use crate::domain::hold::Passage;
-use crate::domain::id::EmbargoId;
+use crate::domain::id::{EmbargoId, NoticeId};
 use crate::domain::notice::NoticeKind;
 use crate::formats::Site;
 use crate::metrics::labels::Alarm;
-use crate::store::{NoticeFacts, StoreError, Tx};
+use crate::store::{NewNotice, NoticeFacts, StoreError, Tx};
 
 /// How many lifts one transaction takes at most.
 const TOGETHER: usize = 64;
-/// How many bytes of fixes they may hold; one lift may hold more.
-const MOST_BYTES: usize = 64 << 20;
 /// How often others may be faster before the rest waits for the next look.
 const LOSSES: usize = 8;
 
@@ -49,6 +48,7 @@ type Round = Vec<(EmbargoId, Outcome)>;
 struct Batch {
     /// The number that the first of them gets.
     first: i32,
+    /// The names of all projects.
     projects: Vec<String>,
     ready: Vec<Prepared>,
     /// Those that are not ready.
@@ -161,7 +161,7 @@ impl App {
         let Some(last) = rendered.last().map(|last| last.number) else { return Ok((round, None)) };
         let expected = rendered.len();
         let app = self.clone();
-        let publishing = self.store.write(move |tx| app.publish_lifts(tx, rendered));
+        let publishing = self.store.write(move |tx| app.publish_lifts(tx, &rendered));
         let rendering = async {
             match next {
                 // If this fails, it is rendered in its turn.
@@ -185,7 +185,7 @@ impl App {
     /// the next in the database.
     async fn render_batch(&self, ids: Vec<EmbargoId>, first: Option<i32>) -> Result<Sheaf, Refusal> {
         let now = self.clock.now();
-        let batch = self.store.read(move |tx| read_batch(tx, ids, now)).await?;
+        let batch = self.store.read(move |tx| read_batch(tx, &ids, now)).await?;
         let mut sheaf = Sheaf { rendered: Vec::new(), others: batch.others };
         if batch.ready.is_empty() {
             return Ok(sheaf);
@@ -226,102 +226,143 @@ impl App {
     }
 
     /// The one transaction in which lifts happen.
-    fn publish_lifts(&self, tx: &mut Tx<'_>, rendered: Vec<Rendered>) -> Result<Round, Refusal> {
+    fn publish_lifts(&self, tx: &mut Tx<'_>, rendered: &[Rendered]) -> Result<Round, Refusal> {
         self.refuse_while_held(tx)?;
         let due_by = self.look_at_clock(tx)?.due_by;
         // A clock that is moved by hand runs ahead of every other.
         let shared = if self.clock.is_virtual() { None } else { tx.shared_clock()? };
-        let mut round: Round = Vec::new();
-        let mut stopped = false;
+        let due = rendered.iter().all(|one| matches!(due_instant(one, due_by, shared), Ok(true)));
+        let round = if due && self.attempt_lifts(tx, rendered)?.is_ok() {
+            rendered.iter().map(lifted).collect()
+        } else {
+            self.publish_one_by_one(tx, rendered, due_by, shared)?
+        };
+        tx.mark_instant(due_by)?;
+        Ok(round)
+    }
+
+    /// Publishes those that come before the first that fails.
+    fn publish_one_by_one(
+        &self,
+        tx: &mut Tx<'_>,
+        rendered: &[Rendered],
+        due_by: DateTime<Utc>,
+        shared: Option<DateTime<Utc>>,
+    ) -> Result<Round, Refusal> {
+        let mut round = Round::new();
         for one in rendered {
-            let id = one.prepared.case.embargo.id.clone();
-            if stopped {
-                round.push((id, Outcome::Again));
-                continue;
-            }
-            let stage = &one.prepared.case.embargo.stage;
-            let lifts_at =
-                stage.schedule().map_or(one.advisory.timeline.lifted_at, |schedule| schedule.lifts_at);
-            let outcome = match due_instant(&one, due_by, shared) {
-                Ok(true) => match tx.attempt(|tx| self.publish_lift(tx, one)) {
-                    Ok(advisory) => Outcome::Lifted(advisory, lifts_at),
+            let outcome = match due_instant(one, due_by, shared) {
+                _ if round.last().is_some_and(|(_, last)| !matches!(last, Outcome::Lifted(..))) => {
+                    Outcome::Again
+                }
+                Ok(true) => match self.attempt_lifts(tx, from_ref(one))? {
+                    Ok(()) => {
+                        round.push(lifted(one));
+                        continue;
+                    }
                     Err(Refusal::Store(StoreError::Conflict)) => Outcome::Again,
-                    // The database may have taken back more than this one.
-                    Err(Refusal::Store(error)) if error.is_about_the_database() => return Err(error.into()),
                     Err(refusal) => Outcome::Failed(refusal),
                 },
                 Ok(false) => Outcome::Passed,
                 Err(refusal) => Outcome::Failed(refusal),
             };
-            stopped = !matches!(outcome, Outcome::Lifted(..));
-            round.push((id, outcome));
+            round.push((one.id().clone(), outcome));
         }
-        tx.mark_instant(due_by)?;
         Ok(round)
     }
 
-    fn publish_lift(&self, tx: &mut Tx<'_>, one: Rendered) -> Result<String, Refusal> {
-        let Rendered { prepared, number, advisory, files, left_out } = one;
-        let rendered_at = advisory.timeline.lifted_at;
-        let now = self.clock.now();
-        if tx.next_advisory_number(rendered_at.year())? != number {
+    /// Publishes all of these, or none; then it says why. An error that is not about them breaks the transaction.
+    fn attempt_lifts(&self, tx: &mut Tx<'_>, lifts: &[Rendered]) -> Result<Result<(), Refusal>, Refusal> {
+        match tx.attempt(|tx| self.publish_together(tx, lifts)) {
+            // The database may have taken back more than these.
+            Err(Refusal::Store(error)) if error.is_about_the_database() => Err(error.into()),
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn publish_together(&self, tx: &mut Tx<'_>, lifts: &[Rendered]) -> Result<(), Refusal> {
+        let Some(last) = lifts.last() else { return Ok(()) };
+        // What is published together was rendered together, so it shares an instant.
+        let rendered_at = last.advisory.timeline.lifted_at;
+        let count = i32::try_from(lifts.len()).unwrap_or(i32::MAX);
+        if tx.next_advisory_numbers(rendered_at.year(), count)? != last.number {
             return Err(Refusal::Store(StoreError::Conflict));
         }
-        let mut embargo = prepared.case.embargo;
-        let mut content = prepared.case.content;
-        content.left_out = left_out.into_iter().map(str::to_owned).collect();
-        let early = matches!(embargo.stage, Stage::Announced { early: true, .. });
-        embargo.stage = embargo.stage.lift(rendered_at)?;
-        // The version guards against everything that was answered since this was rendered.
-        tx.save_embargo(&mut embargo, &content)?;
-        tx.publish(&embargo.id, &advisory, &files, rendered_at)?;
-        notices::supersede_all(tx, &embargo.id, now)?;
-        let facts = NoticeFacts {
-            advisory: Some(advisory.id.clone()),
-            reason: content.ending.clone().unwrap_or_default(),
+        let ids: Vec<EmbargoId> = lifts.iter().map(|one| one.id().clone()).collect();
+        tx.look_at_keys(&ids)?;
+        let new: Vec<_> = lifts.iter().map(Rendered::publication).collect();
+        tx.publish(&new, rendered_at)?;
+        let mut cases = lifts.iter().map(Rendered::lifted).collect::<Result<Vec<_>, _>>()?;
+        // The versions guard against everything that was answered since these were rendered.
+        tx.save_embargoes(&mut cases)?;
+        let now = self.clock.now();
+        notices::supersede_all(tx, &ids, now)?;
+        // Copies follow by comparison, so that no lift waits for the addresses of another.
+        let told: Vec<NewNotice> = lifts.iter().flat_map(|one| self.news_of(one)).collect();
+        tx.insert_notices(&told, now)?;
+        for one in lifts {
+            for _ in &one.left_out {
+                self.metrics.alarmed(Alarm::FormatLeftOut);
+            }
+            tx.audit(entry(now, &Actor::Server, "lifted", one.id(), &one.advisory.id, Vec::new()));
+        }
+        Ok(())
+    }
+
+    /// What people are told of a lift: that it happened, and what is missing.
+    fn news_of(&self, one: &Rendered) -> Vec<NewNotice> {
+        let case = &one.prepared.case;
+        let notice = |kind, facts| NewNotice {
+            id: NoticeId::from_random(self.entropy.bytes()),
+            embargo: case.embargo.id.clone(),
+            kind,
+            revision: None,
+            facts,
+        };
+        let kind = match case.embargo.stage {
+            Stage::Announced { early: true, .. } => NoticeKind::LiftedEarly,
+            _ => NoticeKind::Lifted,
+        };
+        let lifted = NoticeFacts {
+            advisory: Some(one.advisory.id.clone()),
+            reason: case.content.ending.clone().unwrap_or_default(),
             ..NoticeFacts::default()
         };
-        let kind = if early { NoticeKind::LiftedEarly } else { NoticeKind::Lifted };
-        // Its copies follow by comparison, so that no lift waits for the addresses of another.
-        self.insert_notice(tx, &embargo.id, kind, None, &facts, now)?;
-        for what in &content.left_out {
-            let reason = format!(
-                "{what} could not be made, and {} is public without it. Write it by hand.",
-                advisory.id
-            );
-            let facts = NoticeFacts { reason, ..NoticeFacts::default() };
-            self.raise(tx, &embargo.id, Alarm::FormatLeftOut, &facts, now)?;
-        }
-        tx.audit(entry(now, &Actor::Server, "lifted", &embargo.id, &advisory.id, Vec::new()));
-        Ok(advisory.id)
+        let missing = one.left_out.iter().map(|what| {
+            let id = &one.advisory.id;
+            let reason =
+                format!("{what} could not be made, and {id} is public without it. Write it by hand.");
+            notice(NoticeKind::Alarm, NoticeFacts { reason, ..NoticeFacts::default() })
+        });
+        std::iter::once(notice(kind, lifted)).chain(missing).collect()
     }
 }
 
 /// Reads what a round needs. What would take too much memory at once waits for the next round.
-fn read_batch(tx: &mut Tx<'_>, ids: Vec<EmbargoId>, now: DateTime<Utc>) -> Result<Batch, Refusal> {
-    let mut batch = Batch {
-        first: tx.last_advisory_number(now.year())? + 1,
-        projects: tx.projects()?.into_iter().map(|project| project.name).collect(),
-        ready: Vec::new(),
-        others: Vec::new(),
-    };
-    let mut bytes = 0;
-    for id in ids {
-        if bytes > MOST_BYTES {
-            batch.others.push((id, Outcome::Again));
-            continue;
-        }
-        match Prepared::read(tx, &id, now) {
-            Ok(Some(prepared)) => {
-                bytes += prepared.size();
-                batch.ready.push(prepared);
+fn read_batch(tx: &mut Tx<'_>, ids: &[EmbargoId], now: DateTime<Utc>) -> Result<Batch, Refusal> {
+    let first = tx.last_advisory_number(now.year())? + 1;
+    let projects = tx.projects()?;
+    let (mut reading, mut others) = (Reading::default(), Round::new());
+    if reading.add(tx, ids, &projects, now).is_err() {
+        // One of them is damaged, or the database is, and then the first fails as well.
+        for id in ids {
+            match reading.add(tx, from_ref(id), &projects, now) {
+                Ok(()) => {}
+                Err(Refusal::Store(error)) if error.is_about_the_database() => return Err(error.into()),
+                Err(refusal) => others.push((id.clone(), Outcome::Failed(refusal))),
             }
-            Ok(None) => batch.others.push((id, Outcome::Passed)),
-            Err(Refusal::Store(error)) if error.is_about_the_database() => return Err(error.into()),
-            Err(refusal) => batch.others.push((id, Outcome::Failed(refusal))),
         }
     }
-    Ok(batch)
+    let Reading { ready, too_much, .. } = reading;
+    others.extend(too_much.into_iter().map(|id| (id, Outcome::Again)));
+    Ok(Batch { first, projects: projects.into_iter().map(|project| project.name).collect(), ready, others })
+}
+
+/// That it is public.
+fn lifted(one: &Rendered) -> (EmbargoId, Outcome) {
+    let stage = &one.prepared.case.embargo.stage;
+    let lifts_at = stage.schedule().map_or(one.advisory.timeline.lifted_at, |schedule| schedule.lifts_at);
+    (one.id().clone(), Outcome::Lifted(one.advisory.id.clone(), lifts_at))
 }
 
 /// Whether its instant has come by the clock that this server believes; a refusal if the database's says otherwise.

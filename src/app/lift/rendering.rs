@@ -1,28 +1,33 @@
 //! What a lift publishes: read in one transaction, then rendered and signed outside of any.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Datelike as _, Utc};
+use zeroize::Zeroizing;
 
 use crate::app::{App, Refusal};
 use crate::domain::advisory::{Advisory, BranchWithoutFix, CommitVerdict, PublicCommit, PublicFix, Timeline};
-use crate::domain::embargo::Stage;
+use crate::domain::embargo::{Stage, TransitionError};
 use crate::domain::hex_sha256;
 use crate::domain::id::EmbargoId;
 use crate::formats::{Site, changelog, json, page, sums};
 use crate::mail::FileName;
 use crate::openpgp::sign_detached;
-use crate::store::{Project, Publication, StoredEmbargo, StoredFix, StoredRevision, Tx};
+use crate::store::{NewAdvisory, Project, Publication, StoredEmbargo, StoredFix, StoredRevision, Tx};
 
 /// What a lift can do without, as people call it.
 const CHANGELOG: &str = "the changelog entry";
+
+/// How many bytes of fixes a batch may hold; one lift may hold more.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Everything one lift renders from.
 pub(super) struct Prepared {
     pub(super) case: StoredEmbargo,
     project: Project,
     revision: StoredRevision,
-    fixes: Vec<(StoredFix, Vec<u8>)>,
+    fixes: Vec<(StoredFix, Zeroizing<Vec<u8>>)>,
     told: usize,
 }
 
@@ -37,28 +42,88 @@ pub(super) struct Rendered {
     pub(super) left_out: Vec<&'static str>,
 }
 
-impl Prepared {
-    /// Reads what the lift of an embargo needs; nothing if it is not due by `now`.
-    pub(super) fn read(tx: &mut Tx<'_>, id: &EmbargoId, now: DateTime<Utc>) -> Result<Option<Self>, Refusal> {
-        let Some(case) = tx.embargo_with_content(id)? else { return Ok(None) };
-        let Stage::Announced { schedule, revision, .. } = &case.embargo.stage else { return Ok(None) };
-        if schedule.lifts_at > now {
-            return Ok(None);
+/// What is read of the lifts of a batch.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) ready: Vec<Prepared>,
+    /// Those that would take too much memory together with the others.
+    pub(super) too_much: Vec<EmbargoId>,
+    /// How many bytes of fixes are read.
+    bytes: u64,
+}
+
+impl Reading {
+    /// Reads what the lifts of some embargoes need. Those that are not due by `now` are left out. If one is damaged,
+    /// nothing is read of any.
+    pub(super) fn add(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ids: &[EmbargoId],
+        projects: &[Project],
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        tx.look_at_keys(ids)?;
+        let cases = tx.embargoes_with_content(ids)?;
+        let mut cases: HashMap<_, _> =
+            cases.into_iter().map(|case| (case.embargo.id.clone(), case)).collect();
+        let mut revisions = tx.announced_revisions(ids)?;
+        let told = tx.packagers_told(ids)?;
+        let (mut found, mut too_much, mut bytes) = (Vec::new(), Vec::new(), self.bytes);
+        for id in ids {
+            let Some(case) = cases.remove(id).filter(|case| is_due(&case.embargo.stage, now)) else {
+                continue;
+            };
+            if bytes > MOST_BYTES {
+                too_much.push(id.clone());
+                continue;
+            }
+            let Some((revision, fixes)) = revisions.remove(id) else { continue };
+            let project = projects.iter().find(|project| project.id == case.embargo.project);
+            let project = project.ok_or(Refusal::NotFound)?.clone();
+            bytes += fixes.iter().map(|fix| fix.content.facts.size).sum::<u64>();
+            found.push((case, project, revision, fixes, told.get(id.as_str()).copied().unwrap_or(0)));
         }
-        let Some(revision) = tx.revision(id, *revision)? else { return Ok(None) };
-        let mut fixes = Vec::new();
-        for fix in tx.fixes_of(id, revision.number)? {
-            let bytes = tx.fix_bytes(id, &fix.id)?.to_vec();
-            fixes.push((fix, bytes));
-        }
-        let project = tx.project(&case.embargo.project)?;
-        Ok(Some(Self { project, revision, fixes, told: tx.packagers_told(id)?, case }))
+        let wanted: Vec<_> = found
+            .iter()
+            .flat_map(|(case, _, _, fixes, _)| fixes.iter().map(|fix| (&case.embargo.id, &fix.id)))
+            .collect();
+        let mut contents = tx.bytes_of_fixes(&wanted)?;
+        let ready = found.into_iter().map(|(case, project, revision, fixes, told)| {
+            let fixes = fixes.into_iter().map(|fix| {
+                let content = contents.remove(&fix.id).unwrap_or_default();
+                (fix, content)
+            });
+            Prepared { fixes: fixes.collect(), case, project, revision, told }
+        });
+        self.ready.extend(ready);
+        self.too_much.extend(too_much);
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Rendered {
+    /// The embargo that ends with it.
+    pub(super) fn id(&self) -> &EmbargoId {
+        &self.prepared.case.embargo.id
     }
 
-    /// How much memory its fixes take, in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.fixes.iter().map(|(_, bytes)| bytes.len()).sum()
+    /// What is published.
+    pub(super) fn publication(&self) -> NewAdvisory<'_> {
+        NewAdvisory { embargo: self.id(), advisory: &self.advisory, files: &self.files }
     }
+
+    /// Its embargo as it is after the lift.
+    pub(super) fn lifted(&self) -> Result<StoredEmbargo, TransitionError> {
+        let mut case = self.prepared.case.clone();
+        case.content.left_out = self.left_out.iter().map(|&what| what.to_owned()).collect();
+        case.embargo.stage = case.embargo.stage.lift(self.advisory.timeline.lifted_at)?;
+        Ok(case)
+    }
+}
+
+fn is_due(stage: &Stage, now: DateTime<Utc>) -> bool {
+    matches!(stage, Stage::Announced { schedule, .. } if schedule.lifts_at <= now)
 }
 
 impl App {
@@ -119,7 +184,7 @@ impl App {
             signed(format!("{base}/{}", style.file()), changelog::media_type(style), entry.into_bytes())?;
         }
         for (public, (_, bytes)) in advisory.fixes.iter().zip(&prepared.fixes) {
-            signed(format!("{base}/{}", public.file), "application/mbox", bytes.clone())?;
+            signed(format!("{base}/{}", public.file), "application/mbox", bytes.to_vec())?;
         }
         Ok(Rendered { prepared, number, advisory, files, left_out })
     }
