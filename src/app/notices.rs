@@ -223,9 +223,9 @@ fn due(
         let raised = current.iter().any(|notice| notice.facts.overdue);
         match &embargo.stage {
             // A week that is not left any more is nothing to announce in silence.
-            Stage::Scheduled { frozen: Some(number), schedule } if now + lead <= schedule.lifts_at => {
+            Stage::Scheduled { frozen: Some(_), schedule } if now + lead <= schedule.lifts_at => {
                 if passage == Passage::Open {
-                    work.push(Work::Announce(embargo.id, *number));
+                    work.push(Work::Announce(embargo.id));
                 }
             }
             _ if raised => {}
@@ -309,7 +309,7 @@ const TOO_LATE: &str = "The notice to packagers could not leave when it was due,
 
 /// One thing that is missing.
 enum Work {
-    Announce(EmbargoId, u32),
+    Announce(EmbargoId),
     Overdue(EmbargoId, &'static str),
     Deliver(Box<Notice>, Recipient, Option<PackagerId>),
     PutBack(EmbargoId, DeliveryId),
@@ -350,23 +350,25 @@ pub(super) fn reconcile(
 impl Work {
     fn embargo(&self) -> &EmbargoId {
         match self {
-            Self::Announce(id, _) | Self::Overdue(id, _) | Self::PutBack(id, _) => id,
+            Self::Announce(id) | Self::Overdue(id, _) | Self::PutBack(id, _) => id,
             Self::Deliver(notice, ..) => &notice.embargo,
         }
     }
 
     fn carry_out(self, app: &App, tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<(), Refusal> {
         match self {
-            Work::Announce(id, number) => {
+            Work::Announce(id) => {
                 let Some(mut case) = tx.embargo_with_content(&id)? else { return Ok(()) };
                 settle_audience(tx, &case, now)?;
                 case.embargo.stage = case.embargo.stage.announce(now)?;
                 tx.save_embargo(&mut case.embargo, &case.content)?;
+                // Not what was frozen when it was found due: another revision may have been answered since.
+                let Stage::Announced { revision, .. } = case.embargo.stage else { return Ok(()) };
                 app.insert_notice(
                     tx,
                     &id,
                     NoticeKind::Announcement,
-                    Some(number),
+                    Some(revision),
                     &NoticeFacts::default(),
                     now,
                 )?;
