@@ -253,6 +253,7 @@ impl Operator<'_> {
     ) -> Result<CertificateId, Refusal> {
         let id = CertificateId::from_random(self.entropy.bytes());
         // What is known of it stays: an old export brings no revoked key back.
+        tx.take_certificate(&certificate.fingerprint())?;
         let stored = tx.certificate_by_fingerprint(&certificate.fingerprint())?;
         let certificate = match stored {
             Some(stored) => super::certificate_of(&stored)?

@@ -91,6 +91,7 @@ impl App {
                 let Some(posted) = tx.use_challenge(&nonce_hash, now)? else { return Ok(Err(LATE)) };
                 let Ok(posted) = Certificate::parse(&posted.bytes) else { return Ok(Err(UNKNOWN)) };
                 let fingerprint = posted.fingerprint();
+                tx.take_certificate(&fingerprint)?;
                 let Some(stored) = tx.certificate_by_fingerprint(&fingerprint)? else {
                     return Ok(Err(UNKNOWN));
                 };

@@ -238,8 +238,18 @@ impl Tx<'_> {
 
     /// Waits until nobody else is about to use this idempotency key; then nobody else does until this ends.
     pub fn take_key(&mut self, maintainer: &MaintainerId, key: &str) -> Result<(), StoreError> {
-        let digest = Sha256::digest(format!("{maintainer}\n{key}"));
-        // Two keys with one number wait for each other, and that is all.
+        self.pass_alone(&format!("{maintainer}\n{key}"))
+    }
+
+    /// Waits until nobody else is about to change the certificate with this fingerprint; then nobody else does until
+    /// this ends. What is merged into it has to be read after that.
+    pub fn take_certificate(&mut self, fingerprint: &str) -> Result<(), StoreError> {
+        self.pass_alone(&format!("certificate\n{fingerprint}"))
+    }
+
+    fn pass_alone(&mut self, name: &str) -> Result<(), StoreError> {
+        // Two names with one number wait for each other, and that is all.
+        let digest = Sha256::digest(name);
         let number = digest.iter().take(8).fold(0, |number, byte| number << 8 | i64::from(*byte));
         Ok(dialect::pass_alone(self.db, number)?)
     }

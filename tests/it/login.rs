@@ -4,9 +4,13 @@ use std::time::SystemTime;
 
 use embargod::openpgp::Person;
 use embargod::wire;
+use sequoia_openpgp::Packet;
 use sequoia_openpgp::cert::{Cert, SubkeyRevocationBuilder};
+use sequoia_openpgp::packet::UserID;
+use sequoia_openpgp::packet::signature::SignatureBuilder;
+use sequoia_openpgp::parse::Parse as _;
 use sequoia_openpgp::serialize::SerializeInto as _;
-use sequoia_openpgp::types::{HashAlgorithm, ReasonForRevocation};
+use sequoia_openpgp::types::{HashAlgorithm, ReasonForRevocation, SignatureType};
 
 use crate::harness::{TestServer, classic_key, days, encrypting, start};
 
@@ -76,6 +80,44 @@ async fn who_stole_a_subkey_that_its_owner_revoked_logs_in_with_no_older_copy_of
     let owner = server.packager_who_is("debian", "Debian", "security@debian.example", person(&after)).await;
     assert!(!owner.token().await.is_empty(), "the owner's other subkey opens the challenge");
     gets_no_token(&server, &thief).await;
+    server.finish().await;
+}
+
+/// A certificate to which its owner added a user id.
+fn renamed(cert: &Cert, name: String) -> Cert {
+    let mut primary = cert.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let user = UserID::from(name);
+    let builder = SignatureBuilder::new(SignatureType::PositiveCertification)
+        .set_signature_creation_time(SystemTime::from(start() - days(1)))
+        .unwrap();
+    let binding = user.bind(&mut primary, cert, builder).unwrap();
+    cert.clone().insert_packets([Packet::from(user), binding.into()]).unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_logins_at_the_same_time_bring_of_a_certificate_is_all_kept() {
+    const LOGINS: usize = 5;
+    let (cert, _) = two_subkeys();
+    let server = TestServer::start().await;
+    server.packager_who_is("debian", "Debian", "security@debian.example", person(&cert)).await;
+    let mut answers = Vec::new();
+    for number in 0..LOGINS {
+        let owner = person(&renamed(&cert, format!("Debian <{number}@debian.example>")));
+        let certificate = owner.certificate().to_armored().into_bytes();
+        let challenge = server.client.call("POST", "/api/v1/challenges", &[], Some(certificate)).await;
+        answers.push(owner.decrypt(&challenge.body, None, server.time.now()).unwrap().plaintext);
+    }
+    let mut logins = tokio::task::JoinSet::new();
+    for answer in answers {
+        let client = server.client.clone();
+        logins.spawn(async move { client.call("POST", "/api/v1/tokens", &[], Some(answer)).await.status });
+    }
+    assert_eq!(logins.join_all().await, [200; LOGINS]);
+    let fingerprint = cert.fingerprint().to_hex();
+    let stored =
+        server.database(move |tx| Ok(tx.certificate_by_fingerprint(&fingerprint)?.unwrap().bytes)).await;
+    let kept = Cert::from_bytes(&stored).unwrap();
+    assert_eq!(kept.userids().count(), 1 + LOGINS, "what one login brought is lost by another");
     server.finish().await;
 }
 
