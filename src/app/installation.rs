@@ -99,9 +99,18 @@ impl App {
         &self,
         after: chrono::DateTime<chrono::Utc>,
     ) -> Result<Option<chrono::DateTime<chrono::Utc>>, Refusal> {
+        let clock = self.clock.clone();
         let due = move |tx: &mut crate::store::Tx<'_>| {
-            let instants = tx.next_instant(after)?.into_iter().chain(tx.next_delivery()?);
-            Ok(instants.filter(|due| *due > after).min())
+            let mut instants: Vec<_> =
+                tx.next_instant(after)?.into_iter().chain(tx.next_delivery()?).collect();
+            // No lift comes before its instant by the database's clock, so one may be due later than by this one.
+            let shared = if clock.is_virtual() { None } else { tx.shared_clock()? };
+            let late =
+                shared.map(|shared| clock.now() - shared).filter(|late| *late > chrono::Duration::zero());
+            if let Some(late) = late {
+                instants.extend(tx.next_instant(after - late)?.map(|due| due + late));
+            }
+            Ok(instants.into_iter().filter(|due| *due > after).min())
         };
         self.store.read(due).await
     }

@@ -107,6 +107,22 @@ async fn one_that_the_database_refuses_delays_no_other_and_leaves_nothing_behind
     server.finish().await;
 }
 
+#[tokio::test]
+async fn one_that_something_stands_in_the_way_of_delays_no_other_and_does_not_fail_in_silence() {
+    let (server, ids) = with_copies(3).await;
+    let blocked = ids[0].clone();
+    let statement = format!(
+        "INSERT INTO advisories (id, embargo_id, project, published_at) VALUES ('elsewhere', '{blocked}', 'x', 0)"
+    );
+    server.meddle(&statement, &statement).await;
+    server.clock.advance_to(at_lift());
+    let lifted = server.app().lift_due().await.unwrap();
+    assert_eq!(numbers(&lifted), [1, 2, 3], "two copies and the model");
+    let refusal = server.app().lift_due().await.unwrap_err();
+    assert!(refusal.to_string().contains("changed meanwhile"), "{refusal}");
+    server.finish().await;
+}
+
 /// While `first` is published, `moved` gets another date.
 async fn moves_meanwhile(server: &TestServer, first: &EmbargoId, moved: &EmbargoId) {
     let later = utc("2026-06-17T14:00:00Z").timestamp_micros();

@@ -38,7 +38,9 @@ enum Outcome {
     Passed,
     /// It cannot be lifted now.
     Failed(Refusal),
-    /// Its number was taken, or it was changed meanwhile: to be rendered anew.
+    /// Its number was taken, or it was changed meanwhile: to be rendered anew, behind the others.
+    Lost,
+    /// One before it was not lifted: to be rendered anew.
     Again,
 }
 
@@ -81,7 +83,8 @@ impl App {
         let due = self.store.read(move |tx| match app.passage(tx)? {
             Passage::Open => {
                 let due_by = app.look_at_clock(tx)?.due_by;
-                Ok::<_, Refusal>(tx.due_lifts(now.min(due_by))?)
+                let shared = if app.clock.is_virtual() { None } else { tx.shared_clock()? };
+                Ok::<_, Refusal>(tx.due_lifts(now.min(due_by).min(shared.unwrap_or(now)))?)
             }
             Passage::Alarms | Passage::Shut => Ok(Vec::new()),
         });
@@ -122,7 +125,7 @@ impl App {
                 }
                 Err(refusal) => return Err(refusal),
             };
-            let mut again = Vec::new();
+            let (mut again, mut lost) = (Vec::new(), Vec::new());
             for (id, outcome) in round {
                 match outcome {
                     Outcome::Lifted(advisory, lifts_at) => {
@@ -132,16 +135,23 @@ impl App {
                     Outcome::Passed => {}
                     Outcome::Failed(refusal) => say(&id, &refusal),
                     Outcome::Again => again.push(id),
+                    Outcome::Lost => lost.push(id),
                 }
             }
-            losses += usize::from(again.len() == ids.len());
+            losses += usize::from(again.len() + lost.len() == ids.len());
             if let Some(work) = waiting.front_mut() {
                 work.sheaf = next;
             }
             // Not before what is rendered: that has its numbers already.
-            if !again.is_empty() {
-                waiting.push_back(Work { ids: again, sheaf: None, alone: false });
+            for ids in [again, lost].into_iter().filter(|ids| !ids.is_empty()) {
+                waiting.push_back(Work { ids, sheaf: None, alone: false });
             }
+        }
+        // Others are not faster so often: something in the database stands in their way.
+        for id in waiting.iter().flat_map(|work| &work.ids) {
+            let refusal = Refusal::Store(StoreError::Conflict);
+            say(id, &refusal);
+            refused = Some(refusal);
         }
         refused.map_or(Ok(()), Err)
     }
@@ -260,7 +270,7 @@ impl App {
                         round.push(lifted(one));
                         continue;
                     }
-                    Err(Refusal::Store(StoreError::Conflict)) => Outcome::Again,
+                    Err(Refusal::Store(StoreError::Conflict)) => Outcome::Lost,
                     Err(refusal) => Outcome::Failed(refusal),
                 },
                 Ok(false) => Outcome::Passed,

@@ -14,7 +14,9 @@ use crate::domain::id::EmbargoId;
 use crate::formats::{Site, changelog, json, page, sums};
 use crate::mail::FileName;
 use crate::openpgp::sign_detached;
-use crate::store::{NewAdvisory, Project, Publication, StoredEmbargo, StoredFix, StoredRevision, Tx};
+use crate::store::{
+    NewAdvisory, Project, Publication, StoreError, StoredEmbargo, StoredFix, StoredRevision, Tx,
+};
 
 /// What a lift can do without, as people call it.
 const CHANGELOG: &str = "the changelog entry";
@@ -77,7 +79,8 @@ impl Reading {
                 too_much.push(id.clone());
                 continue;
             }
-            let Some((revision, fixes)) = revisions.remove(id) else { continue };
+            let missing = || StoreError::Corrupt { table: "revisions", id: id.to_string() };
+            let (revision, fixes) = revisions.remove(id).ok_or_else(missing)?;
             let project = projects.iter().find(|project| project.id == case.embargo.project);
             let project = project.ok_or(Refusal::NotFound)?.clone();
             bytes += fixes.iter().map(|fix| fix.content.facts.size).sum::<u64>();
