@@ -91,13 +91,17 @@ impl Reading {
             .flat_map(|(case, _, _, fixes, _)| fixes.iter().map(|fix| (&case.embargo.id, &fix.id)))
             .collect();
         let mut contents = tx.bytes_of_fixes(&wanted)?;
-        let ready = found.into_iter().map(|(case, project, revision, fixes, told)| {
+        let mut ready = Vec::with_capacity(found.len());
+        for (case, project, revision, fixes, told) in found {
             let fixes = fixes.into_iter().map(|fix| {
-                let content = contents.remove(&fix.id).unwrap_or_default();
-                (fix, content)
+                // A fix that is missing must not be published as an empty one.
+                let missing = || StoreError::Corrupt { table: "fixes", id: fix.id.to_string() };
+                let content = contents.remove(&fix.id).ok_or_else(missing)?;
+                Ok((fix, content))
             });
-            Prepared { fixes: fixes.collect(), case, project, revision, told }
-        });
+            let fixes = fixes.collect::<Result<_, StoreError>>()?;
+            ready.push(Prepared { case, project, revision, fixes, told });
+        }
         self.ready.extend(ready);
         self.too_much.extend(too_much);
         self.bytes = bytes;
