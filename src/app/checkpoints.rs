@@ -50,12 +50,14 @@ impl Checkpoint {
         Self { embargod: KIND.to_owned(), sequence, hash, at, incarnation, replica }
     }
 
-    /// Signs it.
+    /// Signs it. If the clock stands where the key does not live, the nearest instant at which it does is signed: an
+    /// anchor that nobody believes would hold everything as soon as the clock is right again.
     pub fn sign(&self, server: &ServerKey) -> Result<SignedCheckpoint, Refusal> {
-        let mut line = serde_json::to_string(self)
+        let said = Self { at: server.within_life(self.at), ..self.clone() };
+        let mut line = serde_json::to_string(&said)
             .map_err(|_| Refusal::Unavailable("a checkpoint could not be written".to_owned()))?;
         line.push('\n');
-        let signature = sign_detached(server, line.as_bytes(), self.at)
+        let signature = sign_detached(server, line.as_bytes(), said.at)
             .map_err(|error| Refusal::Unavailable(error.to_string()))?;
         Ok(SignedCheckpoint { line, signature })
     }
@@ -125,6 +127,18 @@ pub(super) fn make_if_due(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_stands_before_or_after_the_keys_life_signs_what_counts() {
+        let now = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
+        let server = ServerKey::generate("<embargo@a.example>", now).unwrap();
+        for days in [-20_000, -1, 0, 1, 3 * 365, 10_000] {
+            let at = now + Duration::days(days);
+            let said = Checkpoint::new(7, "ab".repeat(32), at, "life".to_owned(), "one".to_owned());
+            let read = said.sign(&server).unwrap().verified(server.certificate());
+            assert_eq!(read.map(|read| (read.sequence, read.hash)), Some((7, said.hash)), "{days} days");
+        }
+    }
 
     #[test]
     fn a_checkpoint_counts_as_it_was_signed_and_by_this_server_alone() {

@@ -174,6 +174,13 @@ impl ServerKey {
         self.certificate.primary_expires_at()
     }
 
+    /// The instant nearest to `now` within the key's life: what it signs before its beginning or after its end counts
+    /// nowhere, and a clock may stand anywhere.
+    pub fn within_life(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let last = self.expires_at().map(|expires_at| expires_at - chrono::Duration::seconds(1));
+        last.map_or(now, |last| now.min(last)).max(self.signing.creation_time().into())
+    }
+
     pub(super) fn signing_pair(&self) -> Result<KeyPair, SealError> {
         self.signing.clone().into_keypair().map_err(SealError::library)
     }

@@ -188,6 +188,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what the server of process {} said:\n{}", self.pid, self.log());
+        }
         if self.status.borrow().is_none() {
             self.signal(Signal::KILL);
         }

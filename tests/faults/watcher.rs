@@ -106,7 +106,8 @@ impl Seen {
             404 if was_public => {
                 self.complaints.push(format!("{path} was missing while the rest was public"));
             }
-            404 | 503 => {}
+            // To one that was paused a request may look as if it had taken too long.
+            404 | 408 | 503 => {}
             other => self.complaints.push(format!("{path} answered {other}")),
         }
     }

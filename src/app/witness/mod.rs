@@ -337,7 +337,9 @@ impl App {
         let app = self.clone();
         let keep = move || {
             let now = app.clock.now();
-            if let Ok(key) = app.server_key()
+            // A later checkpoint is measured by the date of this one.
+            if app.last_verdict().is_none_or(|verdict| verdict.doubt.is_none())
+                && let Ok(key) = app.server_key()
                 && let Err(error) = checkpoints::make_if_due(&app.store, &key, &witness.replica, now)
             {
                 tracing::warn!("no checkpoint of the audit log was signed: {error}");
