@@ -5,6 +5,7 @@
 //! they may do is judged here, in the transaction that does it.
 
 pub mod answers;
+pub mod applications;
 pub mod audit;
 pub mod backup;
 mod bodies;

@@ -74,15 +74,7 @@ impl App {
         asked: Option<String>,
     ) -> Result<String, Refusal> {
         let now = self.clock.now();
-        let challenge =
-            Challenge::parse(answer).map_err(|error| Refusal::invalid("challenge-answer", error))?;
-        if challenge.origin != self.settings.base_url {
-            return Err(Refusal::invalid(
-                "challenge-origin",
-                "this answers a challenge of another server; ask this one for a challenge of its own",
-            ));
-        }
-        let nonce_hash = hash(&challenge.nonce);
+        let nonce_hash = self.nonce_of(answer)?;
         let token_bytes = self.entropy.bytes();
         let id = TokenId::from_random(self.entropy.bytes());
         let new_id = CertificateId::from_random(self.entropy.bytes());
@@ -142,6 +134,19 @@ impl App {
             .map_err(Refusal::Unauthorised)
     }
 
+    /// By what an opened challenge of this server is found.
+    pub(super) fn nonce_of(&self, answer: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let challenge =
+            Challenge::parse(answer).map_err(|error| Refusal::invalid("challenge-answer", error))?;
+        if challenge.origin != self.settings.base_url {
+            return Err(Refusal::invalid(
+                "challenge-origin",
+                "this answers a challenge of another server; ask this one for a challenge of its own",
+            ));
+        }
+        Ok(hash(&challenge.nonce))
+    }
+
     /// Ends the token itself.
     pub async fn revoke(&self, token: &str, kind: TokenKind) -> Result<(), Refusal> {
         let now = self.clock.now();
@@ -179,7 +184,7 @@ fn opens_only_with_live_keys(
     }
 }
 
-const LATE: &str =
+pub(super) const LATE: &str =
     "the challenge was used before, is older than five minutes, or was never given: ask for a new one";
 const UNKNOWN: &str = "this certificate belongs to no maintainer and no packager's contact of this server; \
                        ask a maintainer of the project to have it registered";

@@ -1,11 +1,12 @@
-//! Logging in: the server's key is pinned, a challenge is decrypted, a token comes back.
+//! Logging in: the server's key is pinned, a challenge is decrypted, a token comes back. Applying goes the same way, with
+//! an application in the token's place.
 
 use super::address::ServerAddress;
 use super::error::ClientError;
 use super::profile::Profile;
 use super::program::{Choice, OpenPgp, Own, OwnCertificate};
 use super::transport::{Answer, Call, Transport};
-use crate::wire::{PROBLEM, Problem};
+use crate::wire::{Applied, Apply, PROBLEM, Problem};
 
 /// What a login needs to know.
 #[derive(Debug)]
@@ -73,14 +74,17 @@ impl LoginError {
 impl LoginRequest<'_> {
     /// Logs in. Nothing is stored but the server's certificate in the program's own keyring.
     pub fn run(&self, transport: &Transport, program: &dyn OpenPgp) -> Result<Login, ClientError> {
-        let own = match (self.certificate, self.key) {
-            (Some(bytes), _) => Own::Given(bytes),
-            (None, Some(name)) => Own::Named(name),
-            (None, None) => Own::Only,
-        };
-        let own = program.own_certificate(own)?;
+        let own = self.own(program)?;
         let (server_fingerprint, server_certificate) = self.server_key(transport, program)?;
-        let token = self.token(transport, program, &own)?;
+        let challenge = self.challenge(transport, program, &own)?;
+        let accept = "text/plain, application/problem+json;q=0.5";
+        let answer = self.post(transport, "/api/v1/tokens", accept, ("text/plain", &challenge))?;
+        let token = String::from_utf8(answer.body).unwrap_or_default().trim().to_owned();
+        let well_formed =
+            (16..=1024).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+        if !well_formed {
+            return Err(ClientError::Form { expected: "a token" });
+        }
         let profile = Profile {
             server: self.server.as_str().to_owned(),
             token: Some(token),
@@ -118,22 +122,58 @@ impl LoginRequest<'_> {
         ))
     }
 
-    fn token(
+    /// Asks to be told ahead, with a certificate that the server need not know; returns what it says happens next, and
+    /// with which certificate it was.
+    pub fn apply(
+        &self,
+        transport: &Transport,
+        program: &dyn OpenPgp,
+        application: Apply,
+    ) -> Result<(String, String), ClientError> {
+        let own = self.own(program)?;
+        self.server_key(transport, program)?;
+        let challenge = self.challenge(transport, program, &own)?;
+        let challenge = String::from_utf8(challenge).map_err(|_| LoginError::NoChallenge)?;
+        let body = serde_json::to_vec(&Apply { challenge, ..application })
+            .map_err(|_| ClientError::Form { expected: "an application that is text" })?;
+        let accept = "application/json, application/problem+json;q=0.5";
+        let answer = self.post(transport, "/api/v1/packagers", accept, ("application/json", &body))?;
+        let applied: Applied = serde_json::from_slice(&answer.body)
+            .map_err(|_| ClientError::Form { expected: "an answer to an application" })?;
+        Ok((printable(&applied.next), own.fingerprint))
+    }
+
+    fn own(&self, program: &dyn OpenPgp) -> Result<OwnCertificate, ClientError> {
+        let own = match (self.certificate, self.key) {
+            (Some(bytes), _) => Own::Given(bytes),
+            (None, Some(name)) => Own::Named(name),
+            (None, None) => Own::Only,
+        };
+        Ok(program.own_certificate(own)?)
+    }
+
+    fn post(
+        &self,
+        transport: &Transport,
+        path: &str,
+        accept: &str,
+        body: (&str, &[u8]),
+    ) -> Result<Answer, ClientError> {
+        let url = self.server.url(path);
+        let call = Call { method: "POST", url: &url, bearer: None, accept, body: Some(body) };
+        successful(transport.send(&call)?, self.server.as_str())
+    }
+
+    /// Asks for a challenge and opens it; it goes back to nobody but the server that gave it.
+    fn challenge(
         &self,
         transport: &Transport,
         program: &dyn OpenPgp,
         own: &OwnCertificate,
-    ) -> Result<String, ClientError> {
-        let post = |path: &str, accept, media_type, body: &[u8]| {
-            let (url, body) = (self.server.url(path), Some((media_type, body)));
-            let call = Call { method: "POST", url: &url, bearer: None, accept, body };
-            transport
-                .send(&call)
-                .map_err(ClientError::from)
-                .and_then(|it| successful(it, self.server.as_str()))
-        };
+    ) -> Result<Vec<u8>, ClientError> {
         let accept = "application/pgp-encrypted, application/problem+json;q=0.5, */*;q=0.1";
-        let message = post("/api/v1/challenges", accept, "application/pgp-keys", &own.bytes)?;
+        let certificate = ("application/pgp-keys", &own.bytes[..]);
+        let message = self.post(transport, "/api/v1/challenges", accept, certificate)?;
         if message.body.is_empty() {
             return Err(ClientError::Form { expected: "an OpenPGP message" });
         }
@@ -146,12 +186,7 @@ impl LoginRequest<'_> {
             }
             .into());
         }
-        let accept = "text/plain, application/problem+json;q=0.5";
-        let answer = post("/api/v1/tokens", accept, "text/plain", &challenge)?;
-        let token = String::from_utf8(answer.body).unwrap_or_default().trim().to_owned();
-        let well_formed =
-            (16..=1024).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
-        if well_formed { Ok(token) } else { Err(ClientError::Form { expected: "a token" }) }
+        Ok(challenge)
     }
 }
 

@@ -15,6 +15,8 @@ pub struct LimitsConfig {
     pub logins_per_minute: u32,
     /// How many signed commands may come from one address in a minute.
     pub commands_per_minute: u32,
+    /// How many applications one address may send in an hour.
+    pub applications_per_hour: u32,
     /// How many connections are kept at once.
     pub connections: usize,
     /// How many of them one address may have, if it is no proxy's.
@@ -29,6 +31,7 @@ impl Default for LimitsConfig {
             proxies: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             logins_per_minute: 60,
             commands_per_minute: 120,
+            applications_per_hour: 10,
             connections: 4096,
             connections_per_address: 128,
             request_seconds: 60,
@@ -44,12 +47,14 @@ impl LimitsConfig {
 
     /// The first key whose value is out of its range, and what it takes.
     pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
-        let per_minute = 1..=100_000;
+        let rate = 1..=100_000;
         let connections = 1..=65_536;
-        if !per_minute.contains(&self.logins_per_minute) {
+        if !rate.contains(&self.logins_per_minute) {
             Some(("limits.logins_per_minute", "a number from 1 to 100000, such as 60"))
-        } else if !per_minute.contains(&self.commands_per_minute) {
+        } else if !rate.contains(&self.commands_per_minute) {
             Some(("limits.commands_per_minute", "a number from 1 to 100000, such as 120"))
+        } else if !rate.contains(&self.applications_per_hour) {
+            Some(("limits.applications_per_hour", "a number from 1 to 100000, such as 10"))
         } else if !connections.contains(&self.connections) {
             Some(("limits.connections", "a number from 1 to 65536, such as 4096"))
         } else if !connections.contains(&self.connections_per_address) {

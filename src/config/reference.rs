@@ -305,6 +305,13 @@ pub const SECTIONS: [Section; 8] = [
                 "How many signed commands may come from one address; all together have 40 times as many.",
             ),
             key(
+                "applications_per_hour",
+                "a number",
+                Numbers(1, 100_000),
+                Default("10"),
+                "How many applications of packagers may come from one address; all together have 40 times as many.",
+            ),
+            key(
                 "connections",
                 "a number",
                 Numbers(1, 65_536),

@@ -93,6 +93,10 @@ opaque_id!(
     ContactId, "contact"
 );
 opaque_id!(
+    /// A packager's application.
+    ApplicationId, "application"
+);
+opaque_id!(
     /// A stored certificate.
     CertificateId, "certificate"
 );

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::api::{login, maintainer, packager};
+use super::api::{application, login, maintainer, packager};
 use super::public;
 use crate::wire;
 
@@ -18,7 +18,7 @@ use crate::wire;
     paths(
         public::index, public::advisory, public::advisory_file, public::atom, public::key,
         public::livez, public::readyz, public::document,
-        login::challenge, login::token, login::end_token,
+        login::challenge, login::token, login::end_token, application::apply,
         packager::list, packager::embargo, packager::notice, packager::fix,
         packager::receipt, packager::impact, packager::progress,
         maintainer::open, maintainer::put_text, maintainer::put_fix, maintainer::send, maintainer::schedule,
@@ -32,7 +32,7 @@ use crate::wire;
     modifiers(&Bearer),
     tags(
         (name = "public", description = "What everybody may read: published rows and nothing else"),
-        (name = "login", description = "A certificate in, a challenge out; the opened challenge in, a token out"),
+        (name = "login", description = "A certificate in, a challenge out; the opened challenge in, a token or an application out"),
         (name = "embargoes", description = "Reads by token"),
         (name = "answers", description = "What packagers say, against the code from the notice"),
         (name = "commands", description = "Changes, by signed command"),

@@ -31,20 +31,24 @@ pub(super) enum Work {
     Login,
     /// Opening a signed command.
     Command,
+    /// An application, which a person reads.
+    Application,
 }
 
 /// The buckets of one replica.
 pub(super) struct Rates {
     logins: Buckets,
     commands: Buckets,
+    applications: Buckets,
     proxies: Vec<IpAddr>,
 }
 
 impl Rates {
     pub(super) fn new(limits: &LimitsConfig, clock: &Clock) -> Self {
         Self {
-            logins: Buckets::new(limits.logins_per_minute, clock),
-            commands: Buckets::new(limits.commands_per_minute, clock),
+            logins: Buckets::new(Quota::per_minute, limits.logins_per_minute, clock),
+            commands: Buckets::new(Quota::per_minute, limits.commands_per_minute, clock),
+            applications: Buckets::new(Quota::per_hour, limits.applications_per_hour, clock),
             proxies: limits.proxies.clone(),
         }
     }
@@ -57,6 +61,7 @@ impl Rates {
         let buckets = match work {
             Work::Login => &self.logins,
             Work::Command => &self.commands,
+            Work::Application => &self.applications,
         };
         buckets.charge(network(address)).map_err(|wait| Refusal::TooMany { seconds: wait.as_secs() + 1 })
     }
@@ -84,12 +89,12 @@ struct Buckets {
 }
 
 impl Buckets {
-    fn new(per_minute: u32, clock: &Clock) -> Self {
+    fn new(per: fn(NonZeroU32) -> Quota, count: u32, clock: &Clock) -> Self {
         let ticks = Ticks(clock.clone());
-        let quota = |count: u32| Quota::per_minute(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
+        let quota = |count: u32| per(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
         Self {
-            each: RateLimiter::hashmap_with_clock(quota(per_minute), ticks.clone()),
-            all: RateLimiter::direct_with_clock(quota(per_minute.saturating_mul(ALL)), ticks.clone()),
+            each: RateLimiter::hashmap_with_clock(quota(count), ticks.clone()),
+            all: RateLimiter::direct_with_clock(quota(count.saturating_mul(ALL)), ticks.clone()),
             ticks,
         }
     }
@@ -145,7 +150,7 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_has_one_bucket_and_another_one_its_own() {
         let (clock, hand) = Clock::standing_at(chrono::DateTime::UNIX_EPOCH);
-        let buckets = Buckets::new(2, &clock);
+        let buckets = Buckets::new(Quota::per_minute, 2, &clock);
         let charge = |address: &str| buckets.charge(network(ip(address)));
         assert_eq!((charge("2001:db8::1"), charge("2001:db8::2")), (Ok(()), Ok(())));
         assert!(charge("2001:db8::3:4:5:6").is_err_and(|wait| wait <= Duration::from_secs(30)));
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn all_together_have_a_bucket_too() {
         let (clock, _) = Clock::standing_at(chrono::DateTime::UNIX_EPOCH);
-        let buckets = Buckets::new(1, &clock);
+        let buckets = Buckets::new(Quota::per_minute, 1, &clock);
         let charge = |number: u32| buckets.charge(IpAddr::V4(number.into()));
         assert!((0..ALL).all(|number| charge(number).is_ok()));
         assert!(charge(ALL).is_err());

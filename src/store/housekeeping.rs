@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::dialect::{self, Db};
-use super::schema::{challenges, commands, housekeeping, tokens};
+use super::schema::{applications, challenges, commands, housekeeping, tokens};
 use super::{StoreError, Tx};
 
 #[derive(Insertable)]
@@ -39,7 +39,8 @@ impl Tx<'_> {
         Ok(tokens::table.count().get_result(self.db)?)
     }
 
-    /// Removes challenges, tokens and answers to commands that ended before `before`; returns how many.
+    /// Removes challenges, tokens and answers to commands that ended before `before`, and applications that nobody
+    /// answered since; returns how many.
     pub fn tidy(&mut self, before: DateTime<Utc>) -> Result<usize, StoreError> {
         let before = before.timestamp_micros();
         let gone = diesel::delete(challenges::table.filter(challenges::expires_at.lt(before)))
@@ -48,7 +49,9 @@ impl Tx<'_> {
                 tokens::table.filter(tokens::expires_at.lt(before).or(tokens::revoked_at.lt(before))),
             )
             .execute(self.db)?
-            + diesel::delete(commands::table.filter(commands::created_at.lt(before))).execute(self.db)?;
+            + diesel::delete(commands::table.filter(commands::created_at.lt(before))).execute(self.db)?
+            + diesel::delete(applications::table.filter(applications::received_at.lt(before)))
+                .execute(self.db)?;
         Ok(gone)
     }
 }

@@ -6,6 +6,7 @@
 //! The public side gets a [`Published`] and nothing else.
 
 mod access;
+mod application;
 mod audit;
 mod checkpoint;
 mod commit;
@@ -46,6 +47,7 @@ use zeroize::Zeroizing;
 pub use access::{
     Answers, ChallengeCertificate, ListedToken, NewToken, StoredAnswer, Token, TokenKind, TokenOwner,
 };
+pub use application::{ApplicationContent, StoredApplication};
 pub use audit::{AuditEntry, AuditRecord, ChainFault, ChainWalk, Chained};
 pub use checkpoint::{AuditHead, Incarnation, Revocation, StoredCheckpoint};
 pub use delivery::{Claimed, Delivery, Frozen, FrozenHead, NewDelivery, Outcome, Recipient};

@@ -249,6 +249,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    applications (id) {
+        id -> Text,
+        fingerprint_lookup -> Binary,
+        content_sealed -> Binary,
+        received_at -> BigInt,
+    }
+}
+
+diesel::table! {
     commands (maintainer_id, idempotency_key) {
         maintainer_id -> Text,
         idempotency_key -> Text,
@@ -398,6 +407,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     key_encryption_keys,
     housekeeping,
     receipt_tries,
+    applications,
 );
 
 diesel::table! {

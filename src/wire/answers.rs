@@ -21,6 +21,13 @@ pub struct Problem {
     pub findings: Vec<CertificateFinding>,
 }
 
+/// An application was received.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Applied {
+    /// What happens next.
+    pub next: String,
+}
+
 /// One thing that is to be said about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CertificateFinding {

@@ -3,6 +3,23 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Asks to be told ahead: `POST /api/v1/packagers`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// A challenge of this server, as it was decrypted with the certificate's key.
+    pub challenge: String,
+    /// What your organisation is called, one line.
+    pub name: String,
+    /// Where your mail is to go: an address of the certificate.
+    pub contact: String,
+    /// The short names of the projects that you ship.
+    pub projects: Vec<String>,
+    /// Who you are and what you ship, for the person who decides; one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+}
+
 /// Opens an embargo: `POST /api/v1/embargoes`, inside a signed command.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -21,7 +21,7 @@ type Row = (&'static str, &'static str, [u16; 5]);
 /// of the token of another project's maintainer.
 const CALLERS: [&str; 5] = ["nobody", "maintainer", "packager", "not told", "other project"];
 
-const TABLE: [Row; 30] = [
+const TABLE: [Row; 31] = [
     ("GET", "/", [200; 5]),
     ("GET", "/advisories/{id}", [404; 5]),
     ("GET", "/advisories/{id}/{file}", [404; 5]),
@@ -32,6 +32,7 @@ const TABLE: [Row; 30] = [
     ("GET", "/openapi.json", [200; 5]),
     ("POST", "/api/v1/challenges", [400; 5]),
     ("POST", "/api/v1/tokens", [400; 5]),
+    ("POST", "/api/v1/packagers", [400; 5]),
     // Whoever holds a token can end it, and nothing else; the story tries it last.
     ("DELETE", "/api/v1/tokens", [401, 204, 204, 204, 204]),
     ("GET", "/api/v1/embargoes", [401, 200, 200, 200, 200]),
@@ -86,6 +87,9 @@ fn body(path: &str) -> Option<serde_json::Value> {
         "progress" => serde_json::json!({ "progress": "ready", "code": code }),
         "challenges" => serde_json::json!("no certificate"),
         "tokens" => serde_json::json!("no challenge"),
+        "packagers" => serde_json::json!({
+            "challenge": "none", "name": "Mine", "contact": "me@mine.example", "projects": ["requests"],
+        }),
         "embargoes" => serde_json::json!({ "project": "requests" }),
         "text" => serde_json::json!("title = 'mine'"),
         "fixes" => serde_json::json!({ "branch": "main", "waiver": "mine" }),

@@ -84,6 +84,11 @@ pub(super) enum Command {
         after_help = "Example:\n  embargoctl login https://embargo.requests.example --key security@debian.example"
     )]
     Login(Login),
+    /// Ask to be told ahead, as a packager whom the server does not know yet; a person decides
+    #[command(
+        after_help = "Example:\n  embargoctl apply https://embargo.requests.example --contact security@debian.example \\\n    --name Debian --project requests --about \"Debian security team; we ship python3-requests\"\n\nThe server sends a challenge that only your key opens, so nobody applies in your name."
+    )]
+    Apply(Apply),
     /// Forget the token; the server's pinned key stays known
     #[command(after_help = "Example:\n  embargoctl logout")]
     Logout,
@@ -233,6 +238,34 @@ pub(super) struct Login {
     #[arg(long, value_name = "FPR")]
     pub key: Option<String>,
     /// The fingerprint that the server's key must have; replaces the pinned one
+    #[arg(long, value_name = "FPR")]
+    pub server_fingerprint: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// The server's address
+    #[arg(value_name = "SERVER")]
+    pub address: String,
+    /// What your organisation is called
+    #[arg(long)]
+    pub name: String,
+    /// Where your mail is to go: an address of your key
+    #[arg(long, value_name = "ADDRESS")]
+    pub contact: String,
+    /// A project that you ship; repeat it for more
+    #[arg(long = "project", required = true, value_name = "SLUG")]
+    pub projects: Vec<String>,
+    /// Who you are and what you ship, for the person who decides
+    #[arg(long, default_value = "")]
+    pub about: String,
+    /// A file with your certificate
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub certificate: Option<PathBuf>,
+    /// Fingerprint, key id or address of your key
+    #[arg(long, value_name = "FPR")]
+    pub key: Option<String>,
+    /// The fingerprint that the server's key must have
     #[arg(long, value_name = "FPR")]
     pub server_fingerprint: Option<String>,
 }

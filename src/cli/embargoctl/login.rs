@@ -7,6 +7,7 @@ use super::context::{Context, read_file};
 use super::error::CliError;
 use super::report::Report;
 use crate::client::{Choice, ClientError, LoginRequest, Programs, ServerAddress, Transport};
+use crate::wire::Apply;
 
 pub(super) fn login(context: &Context, wanted: &arguments::Login) -> Result<Report, CliError> {
     let server: ServerAddress = match wanted.address.as_deref().or(context.global.server.as_deref()) {
@@ -49,6 +50,30 @@ pub(super) fn login(context: &Context, wanted: &arguments::Login) -> Result<Repo
         "newly_pinned": login.newly_pinned,
     });
     Ok(Report { text, json })
+}
+
+pub(super) fn apply(context: &Context, wanted: &arguments::Apply) -> Result<Report, CliError> {
+    let server: ServerAddress = wanted.address.parse()?;
+    let choice = context.choice(Choice::default());
+    let program = Programs::new(context.entropy.clone()).open(&choice)?;
+    let certificate = wanted.certificate.as_deref().map(read_file).transpose()?;
+    let request = LoginRequest {
+        server: &server,
+        certificate: certificate.as_deref(),
+        key: wanted.key.as_deref(),
+        expected_server: wanted.server_fingerprint.as_deref(),
+        choice: &choice,
+    };
+    let application = Apply {
+        challenge: String::new(),
+        name: wanted.name.clone(),
+        contact: wanted.contact.clone(),
+        projects: wanted.projects.clone(),
+        about: wanted.about.clone(),
+    };
+    let (next, fingerprint) = request.apply(&Transport::new(), program.as_ref(), application)?;
+    let text = format!("applied to {server} with {fingerprint}\nnext         {next}\n");
+    Ok(Report { text, json: json!({ "server": server.as_str(), "fingerprint": fingerprint, "next": next }) })
 }
 
 pub(super) fn logout(context: &Context) -> Result<Report, CliError> {

@@ -83,6 +83,7 @@ fn execute(arguments: Arguments) -> Result<Report, CliError> {
     let context = Context::of_user(arguments.global)?;
     match arguments.command {
         Command::Login(login) => login::login(&context, &login),
+        Command::Apply(apply) => login::apply(&context, &apply),
         Command::Logout => login::logout(&context),
         Command::List => reads::list(&context),
         Command::Show { id } => reads::show(&context, &id),

@@ -5,6 +5,7 @@
 //! what to do next, and that the exit code means something: 0 it is done, 1 it was refused or failed, 2 the
 //! command line was wrong. It decides nothing about embargoes.
 
+mod applications;
 mod audit;
 mod backup;
 mod certificate;
@@ -77,7 +78,7 @@ enum Command {
     /// Adds and lists projects, and adds and removes who decides for them.
     #[command(subcommand)]
     Project(project::ProjectCommand),
-    /// Adds, lists and removes packagers.
+    /// Adds, lists and removes packagers, and answers their applications.
     #[command(subcommand)]
     Packager(packager::PackagerCommand),
     /// Brings the database up to this version; needed on PostgreSQL, where replicas share it.

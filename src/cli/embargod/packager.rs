@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::applications;
 use super::console::{Console, Global};
 use super::failure::Failure;
 use super::files;
@@ -59,6 +60,36 @@ pub(super) enum PackagerCommand {
     RemoveContact {
         /// The contact's address.
         address: String,
+    },
+    /// Lists who asked to be told ahead and waits for an answer.
+    #[command(after_help = "Examples:\n  embargod packager applications\n  \
+        embargod packager admit 8k2f debian\n  \
+        embargod packager decline 8k2f\n\n\
+        Whoever applied holds the key, which the server tried. Whether they are who they say is for you to find out: \
+        compare the fingerprint with its owner over another way than mail. After a month an application is forgotten.")]
+    Applications {
+        /// As JSON, with the certificates.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Adds the packager that applied.
+    #[command(after_help = "Examples:\n  embargod packager admit 8k2f debian\n  \
+        embargod packager admit 8k2f debian --project requests\n      \
+        for this project alone, whatever else they asked for")]
+    Admit {
+        /// How the application's id begins.
+        application: String,
+        /// The short name it gets: a-z, 0-9 and -.
+        slug: String,
+        /// A project it is approved for; repeat it for more. Without it, those that it asked for.
+        #[arg(long = "project", value_name = "SLUG")]
+        projects: Vec<String>,
+    },
+    /// Ends an application; nobody is told.
+    #[command(after_help = "Example:\n  embargod packager decline 8k2f")]
+    Decline {
+        /// How the application's id begins.
+        application: String,
     },
     /// Lists contacts with their keys and projects.
     List {
@@ -146,6 +177,11 @@ pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode,
         PackagerCommand::RemoveContact { address } => {
             screen::removed("removed", &console.operator().remove_contact(&address)?);
         }
+        PackagerCommand::Applications { json } => applications::list(&console, json)?,
+        PackagerCommand::Admit { application, slug, projects } => {
+            applications::admit(&console, &application, &slug, &projects)?;
+        }
+        PackagerCommand::Decline { application } => applications::decline(&console, &application)?,
         PackagerCommand::List { json } => list(&console, json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -221,7 +257,7 @@ pub(super) fn warnings(
 }
 
 /// A certificate is mended by its owner, not by who types the command.
-fn ask_the_owner(refusal: Refusal) -> Failure {
+pub(super) fn ask_the_owner(refusal: Refusal) -> Failure {
     let about_certificate = matches!(refusal, Refusal::Invalid { .. });
     let failure = Failure::Refused(refusal);
     match failure.parts() {

@@ -254,5 +254,10 @@ fn private_directory(path: &PathBuf) -> Result<(), Fault> {
 
 /// All callers of a rehearsal have one address.
 fn limits() -> LimitsConfig {
-    LimitsConfig { logins_per_minute: 10_000, commands_per_minute: 10_000, ..LimitsConfig::default() }
+    LimitsConfig {
+        logins_per_minute: 10_000,
+        commands_per_minute: 10_000,
+        applications_per_hour: 10_000,
+        ..LimitsConfig::default()
+    }
 }

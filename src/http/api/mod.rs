@@ -1,5 +1,6 @@
 //! Version 1 of the API. Who may call is in the argument types: a [`Token`], or a signed command.
 
+pub(super) mod application;
 mod extract;
 pub(super) mod login;
 pub(super) mod maintainer;
@@ -14,6 +15,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(login::challenge)
         .service(login::token)
         .service(login::end_token)
+        .service(application::apply)
         .service(packager::list)
         .service(packager::embargo)
         .service(packager::notice)

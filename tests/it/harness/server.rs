@@ -51,7 +51,12 @@ impl Default for Founding {
 
 /// Limits that no story reaches by accident: all of its callers have one address.
 fn wide() -> LimitsConfig {
-    LimitsConfig { logins_per_minute: 10_000, commands_per_minute: 10_000, ..LimitsConfig::default() }
+    LimitsConfig {
+        logins_per_minute: 10_000,
+        commands_per_minute: 10_000,
+        applications_per_hour: 10_000,
+        ..LimitsConfig::default()
+    }
 }
 
 /// The policy of requests, in Berlin, with these supported branches.

@@ -1,0 +1,106 @@
+//! `embargod packager applications`, `admit` and `decline`: who asked to be told ahead.
+
+use chrono::SecondsFormat;
+use serde::Serialize;
+
+use super::console::Console;
+use super::failure::Failure;
+use super::packager::{ask_the_owner, warnings};
+use super::screen::{self, item, plain, say};
+use crate::app::Refusal;
+use crate::app::applications::Admission;
+use crate::app::roster::Added;
+use crate::cli::inspection;
+use crate::openpgp::Certificate;
+use crate::store::StoredApplication;
+
+/// How much of an id is shown, and enough to name it.
+const SHOWN: usize = 8;
+
+#[derive(Serialize)]
+struct Listed {
+    id: String,
+    name: String,
+    contact: String,
+    projects: Vec<String>,
+    about: String,
+    fingerprint: String,
+    received_at: String,
+    certificate: String,
+}
+
+impl Listed {
+    fn new(application: StoredApplication) -> Result<Self, Refusal> {
+        let content = application.content;
+        Ok(Self {
+            id: application.id.to_string(),
+            name: content.name,
+            contact: content.contact,
+            projects: content.projects,
+            about: content.about,
+            fingerprint: certificate(&content.certificate)?.fingerprint(),
+            received_at: application.received_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            certificate: content.certificate,
+        })
+    }
+}
+
+/// Shows what waits.
+pub(super) fn list(console: &Console, json: bool) -> Result<(), Failure> {
+    let waiting = console.operator().applications()?;
+    let waiting = waiting.into_iter().map(Listed::new).collect::<Result<Vec<_>, _>>()?;
+    if json {
+        screen::json(&waiting);
+        return Ok(());
+    }
+    if waiting.is_empty() {
+        say("no application waits");
+        return Ok(());
+    }
+    for one in &waiting {
+        item(
+            &one.id[..SHOWN],
+            &format!("{} <{}> for {}", plain(&one.name), one.contact, one.projects.join(", ")),
+        );
+        item("", &format!("{} · received {}", one.fingerprint, one.received_at));
+        if !one.about.is_empty() {
+            item("", &plain(&one.about));
+        }
+    }
+    item("next", &format!("embargod packager admit {} NAME, or decline {0}", &waiting[0].id[..SHOWN]));
+    Ok(())
+}
+
+/// Adds the packager that applied.
+pub(super) fn admit(console: &Console, id: &str, slug: &str, projects: &[String]) -> Result<(), Failure> {
+    let operator = console.operator();
+    let application = operator.application(id)?;
+    let content = &application.content;
+    let added = operator.admit(&application, &Admission { slug, projects }).map_err(ask_the_owner)?;
+    let projects = if projects.is_empty() { &content.projects } else { projects };
+    let what = match added {
+        Added::Contact => "added",
+        Added::Approved(_) => "approved",
+    };
+    item(what, &format!("{slug} <{}> for {}", content.contact, projects.join(", ")));
+    let certificate = certificate(&content.certificate)?;
+    item("key", &format!("{} {}", certificate.fingerprint(), certificate.algorithm()));
+    for finding in warnings(&content.contact, content.certificate.as_bytes(), None, console.clock.now()) {
+        inspection::said(&mut |word, said| item(word, &plain(said)), &finding);
+    }
+    item("next", "tell them; they log in with: embargoctl login");
+    Ok(())
+}
+
+/// Ends an application.
+pub(super) fn decline(console: &Console, id: &str) -> Result<(), Failure> {
+    let operator = console.operator();
+    let application = operator.application(id)?;
+    operator.decline(&application)?;
+    item("declined", &format!("{} <{}>", plain(&application.content.name), application.content.contact));
+    Ok(())
+}
+
+fn certificate(armored: &str) -> Result<Certificate, Refusal> {
+    Certificate::parse(armored.as_bytes()).map_err(|error| Refusal::invalid(error.code(), error))
+}
