@@ -1,4 +1,4 @@
-//! kill -9 at every point at which something becomes durable, is sent, or is answered.
+//! kill -9 at every point at which something becomes durable, is sent, or is answered; and a disk that fails there.
 
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ enum Point {
     Relay(Stage, usize),
     /// Instead of the n-th call of the operating system by one of the threads.
     Call(&'static str, usize),
+    /// The n-th call of the operating system by one of the threads fails as that of a broken disk.
+    Failure(&'static str, usize),
     /// When the n-th piece is on its way to PostgreSQL, which still gets it.
     Piece(usize),
     /// When the n-th COMMIT is.
@@ -38,6 +40,12 @@ const PIECES: u64 = 900;
 const COMMITS: u64 = 60;
 
 impl Point {
+    /// Where a disk fails.
+    fn failure(dice: &Dice) -> Self {
+        let (call, count) = *dice.one_of(&CALLS[..2]);
+        Self::Failure(call, usize::try_from(1 + dice.below(count)).unwrap())
+    }
+
     fn drawn(dice: &Dice, kind: Kind) -> Self {
         let number = |count| usize::try_from(1 + dice.below(count)).unwrap();
         match (dice.below(4), kind) {
@@ -70,7 +78,7 @@ async fn round(template: Arc<Template>, point: Point) -> Counted {
     let target = Target::default();
     let when = match point {
         Point::Relay(_, when) | Point::Piece(when) | Point::Commit(when) => when,
-        Point::Call(..) => 0,
+        Point::Call(..) | Point::Failure(..) => 0,
     };
     let countdown = Countdown::new(when);
     let (counted, aimed) = (countdown.clone(), target.clone());
@@ -95,7 +103,7 @@ async fn round(template: Arc<Template>, point: Point) -> Counted {
             };
             Some(Proxy::start(script).await)
         }
-        Point::Relay(..) | Point::Call(..) => None,
+        Point::Relay(..) | Point::Call(..) | Point::Failure(..) => None,
     };
     let port = free_port();
     let base = format!("http://127.0.0.1:{port}");
@@ -103,6 +111,7 @@ async fn round(template: Arc<Template>, point: Point) -> Counted {
     let watcher = Watcher::start(std::slice::from_ref(&base), &template.public_paths, 3);
     let under = match point {
         Point::Call(call, when) => Under::Strace { call, injection: format!("signal=SIGKILL:when={when}") },
+        Point::Failure(call, when) => Under::Strace { call, injection: format!("error=EIO:when={when}") },
         Point::Relay(..) | Point::Piece(_) | Point::Commit(_) => Under::Nothing,
     };
     let nurse = Nurse::start(place.folder(0), port, under, target.clone());
@@ -122,15 +131,15 @@ async fn round(template: Arc<Template>, point: Point) -> Counted {
     Counted { kills, polls, extra_copies, late_milliseconds: (first - told.lifts_at).num_milliseconds() }
 }
 
-async fn rounds(kind: Kind) {
+async fn rounds(kind: Kind, (short, long): (usize, usize), drawn: fn(&Dice, Kind) -> Point) {
     let scale = Scale::of_this_run();
     let template = Arc::new(Template::found(kind).await);
     let began = Since::now();
     let mut all = Counted::default();
-    let count = scale.rounds(3, 1_000);
+    let count = scale.rounds(short, long);
     let mut missed = 0;
     let play_one = |number, seed| {
-        let point = Point::drawn(&Dice::of(seed), kind);
+        let point = drawn(&Dice::of(seed), kind);
         eprintln!("{kind:?} round {number} of seed {seed}: {point:?}");
         round(Arc::clone(&template), point)
     };
@@ -157,14 +166,19 @@ async fn rounds(kind: Kind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_early_lost_or_half_published_when_it_is_killed_on_sqlite() {
-    rounds(Kind::Sqlite).await;
+    rounds(Kind::Sqlite, (3, 1_000), Point::drawn).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_early_lost_or_half_published_when_it_is_killed_on_postgresql() {
     if Kind::all().contains(&Kind::Postgres) {
-        rounds(Kind::Postgres).await;
+        rounds(Kind::Postgres, (3, 1_000), Point::drawn).await;
     } else {
         panic!("EMBARGOD_TEST_POSTGRES names no server; tests/faults/run starts one");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_early_lost_or_half_published_when_the_disk_fails() {
+    rounds(Kind::Sqlite, (2, 200), |dice, _| Point::failure(dice)).await;
 }

@@ -14,8 +14,10 @@ use crate::harness::{Change, Founding, Series, TestServer, ordinary_text};
 use crate::patience::Since;
 use crate::relay::{Act, Event, Relay, Stage};
 
-/// How many packagers are told each time.
-const PACKAGERS: usize = 50;
+/// How many packagers are told each time, at most.
+const PACKAGERS: usize = 250;
+/// Retries that are no further apart are tried together.
+const TOGETHER: Duration = Duration::from_mins(5);
 /// Of a hundred visits to a stage, how many go wrong: together three in ten attempts.
 const FAULTS: [(Stage, u64); 6] = [
     (Stage::Banner, 1),
@@ -60,7 +62,7 @@ async fn tell_everybody(total: usize, with_faults: bool) {
         ..RelayConfig::default()
     };
     let server = TestServer::found(Founding { relay: Some(relay_config), ..Founding::default() }).await;
-    for number in 0..PACKAGERS {
+    for number in 0..PACKAGERS.min(total / 4) {
         server.packager(&format!("distro{number}")).await;
     }
     let maintainer = server.maintainer();
@@ -135,7 +137,7 @@ async fn until_nothing_waits(server: &TestServer) {
         server.run_worker_until_idle().await;
         let Some(next) = server.database(|tx| Ok(tx.next_delivery()?)).await else { return };
         let now = server.time.now();
-        server.clock.advance((next - now).to_std().unwrap_or(Duration::from_secs(1)));
+        server.clock.advance((next - now).to_std().unwrap_or_default() + TOGETHER);
     }
 }
 

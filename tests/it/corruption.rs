@@ -268,6 +268,38 @@ async fn damage_in_any_column_is_served_to_nobody_and_damaged_content_stops_noth
 }
 
 #[tokio::test]
+async fn an_instant_or_a_state_that_was_changed_behind_the_servers_back_is_damage_and_nothing_else() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let mara = server.maintainer();
+    let changes = [
+        "lifts_at = lifts_at - 604800000000",
+        "stage = 'scheduled', announced_at = NULL",
+        "revision = revision + 1",
+        "version = version + 1",
+    ];
+    let mut damaged = Vec::new();
+    for change in changes {
+        let id = mara.announces().await;
+        let statement = format!("UPDATE embargoes SET {change} WHERE id = '{id}'");
+        server.run_worker_until_idle().await;
+        server.meddle(&statement, &statement).await;
+        damaged.push((change, id));
+    }
+    // The day that one of them names now; the others are due a week later.
+    server.clock.advance_to(utc("2026-06-04T12:00:00Z"));
+    server.run_worker_until_idle().await;
+    let index = server.client.get("/").await.text();
+    assert!(!index.contains("/advisories/"), "it was lifted on a day that somebody wrote");
+    for (change, id) in damaged {
+        let asked = id.parse().unwrap();
+        let read = server.app().store.read(move |tx| tx.embargo(&asked)).await;
+        assert!(read.is_err(), "{change}: it was believed: {read:?}");
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn rows_and_keys_that_change_places_between_two_embargoes_open_neither() {
     let populated = Populated::new().await;
     let (sound, damaged) = (&populated.sound, &populated.damaged);

@@ -55,6 +55,26 @@ async fn a_worker_that_vanished_is_taken_over_within_a_minute_and_what_it_says_l
 }
 
 #[tokio::test]
+async fn what_a_worker_says_of_a_copy_that_another_holds_meanwhile_counts_for_nothing() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let id = server.maintainer().announces().await;
+    let [lost] = <[_; 1]>::try_from(another_claims(&server).await).ok().unwrap();
+    server.clock.advance(LAPSE);
+    let [held] = <[_; 1]>::try_from(another_claims(&server).await).ok().unwrap();
+    for late in
+        [Some(Fate::Refused("550 too late".to_owned())), Some(Fate::Accepted("250 ok".to_owned())), None]
+    {
+        server.app().record(vec![(lost.held.claimed.clone(), late)]).await.unwrap();
+        assert_eq!(states(&server, &id).await, [(DeliveryState::Leased, 0)]);
+    }
+    let said = Some(Fate::Accepted("250 ok".to_owned()));
+    server.app().record(vec![(held.held.claimed.clone(), said)]).await.unwrap();
+    assert_eq!(states(&server, &id).await, [(DeliveryState::Accepted, 1)]);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_lease_that_is_renewed_outlives_its_first_term_and_nobody_takes_it() {
     let server = TestServer::start().await;
     server.packager("debian").await;

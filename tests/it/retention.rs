@@ -59,6 +59,26 @@ async fn ninety_days_after_the_lift_the_case_is_gone_on_every_replica_and_what_w
 }
 
 #[tokio::test]
+async fn while_a_hold_stands_nothing_is_destroyed() {
+    let server = TestServer::start().await;
+    let mara = server.maintainer();
+    let over = mara.opens(&crate::harness::ordinary_text()).await;
+    mara.does(&Change::cancel(&over, "it is no vulnerability")).await.accepted();
+    server.run_worker_until_idle().await;
+    server.as_operator(|operator| drop(operator.place_hold("we look at something").unwrap())).await;
+    server.clock.advance_to(server.time.now() + days(91));
+    assert!(server.app().keep_house(days(90)).await.unwrap().is_empty(), "somebody still looks");
+    server
+        .as_operator(|operator| {
+            let hold = operator.open_holds().unwrap().remove(0);
+            operator.release_hold(hold.id.as_str()).unwrap();
+        })
+        .await;
+    assert_eq!(server.app().keep_house(days(90)).await.unwrap(), [over]);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn tokens_that_ended_a_month_ago_are_removed_and_those_that_count_stay() {
     let server = TestServer::start().await;
     let mara = server.maintainer();
