@@ -20,6 +20,9 @@ use crate::metrics::labels::Surface;
 /// The longest address, in bytes; what maintainers sign is bounded alike.
 const MAX_ADDRESS: usize = 2048;
 
+/// The most that all headers of a request may have together, in bytes: many times what any program sends here.
+const MAX_HEADERS: usize = 16 << 10;
+
 const ALWAYS: &[(&str, &str)] = &[
     (
         "content-security-policy",
@@ -117,6 +120,10 @@ fn unfit(request: &ServiceRequest) -> Option<Problem> {
         Some(problem::method("GET, POST, PUT, DELETE".to_owned()))
     } else if request.uri().to_string().len() > MAX_ADDRESS {
         Some(problem::long_address())
+    } else if headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+        > MAX_HEADERS
+    {
+        Some(problem::long_headers())
     } else if !headers.get_all(header::CONTENT_ENCODING).all(plain) {
         Some(problem::encoded())
     } else if announced

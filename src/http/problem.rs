@@ -213,6 +213,17 @@ pub(super) fn long_address() -> Problem {
     )
 }
 
+/// Headers that are longer than any program needs here.
+pub(super) fn long_headers() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "headers-too-large",
+        "The headers are too large",
+        "all headers together have at most 16 KiB; leave out what this server does not ask for, such as the cookies of \
+         another",
+    )
+}
+
 const SHAPE: &str = "the body does not have the expected shape; /openapi.json describes it";
 
 #[expect(clippy::needless_pass_by_value, reason = "the framework hands it over")]

@@ -70,6 +70,7 @@ async fn what_no_handler_needs_to_see_is_refused_with_what_to_do_instead() {
         ("a method that nobody knows", format!("BREW /login HTTP/1.1\r\n{head}\r\n"), "405"),
         ("a method of no address", format!("DELETE /nothing HTTP/1.1\r\n{head}\r\n"), "404"),
         ("a long address", format!("GET /advisories/{} HTTP/1.1\r\n{head}\r\n", "a".repeat(3_000)), "414"),
+        ("a long header", format!("GET / HTTP/1.1\r\n{head}Cookie: {}\r\n\r\n", "a".repeat(20_000)), "431"),
         (
             "more headers than anybody sends",
             format!("GET / HTTP/1.1\r\n{head}{}\r\n", "X-A: b\r\n".repeat(200)),
