@@ -226,11 +226,9 @@ pub(super) enum Command {
     Completions(CompletionsArguments),
 }
 
+/// Which key is one's own, and which is the server's.
 #[derive(Debug, Args)]
-pub(super) struct Login {
-    /// The server's address; without it, that of the last login
-    #[arg(value_name = "SERVER")]
-    pub address: Option<String>,
+pub(super) struct Keys {
     /// A file with your certificate
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     pub certificate: Option<PathBuf>,
@@ -240,6 +238,15 @@ pub(super) struct Login {
     /// The fingerprint that the server's key must have; replaces the pinned one
     #[arg(long, value_name = "FPR")]
     pub server_fingerprint: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Login {
+    /// The server's address; without it, that of the last login
+    #[arg(value_name = "SERVER")]
+    pub address: Option<String>,
+    #[command(flatten)]
+    pub keys: Keys,
 }
 
 #[derive(Debug, Args)]
@@ -259,15 +266,8 @@ pub(super) struct Apply {
     /// Who you are and what you ship, for the person who decides
     #[arg(long, default_value = "")]
     pub about: String,
-    /// A file with your certificate
-    #[arg(long, value_name = "FILE", conflicts_with = "key")]
-    pub certificate: Option<PathBuf>,
-    /// Fingerprint, key id or address of your key
-    #[arg(long, value_name = "FPR")]
-    pub key: Option<String>,
-    /// The fingerprint that the server's key must have
-    #[arg(long, value_name = "FPR")]
-    pub server_fingerprint: Option<String>,
+    #[command(flatten)]
+    pub keys: Keys,
 }
 
 #[derive(Debug, Args)]

@@ -18,14 +18,14 @@ pub(super) fn login(context: &Context, wanted: &arguments::Login) -> Result<Repo
     let before = context.profiles.read(&name)?.filter(|profile| profile.server == server.as_str());
     let choice = context.choice(before.as_ref().map_or_else(Choice::default, crate::client::Profile::choice));
     let program = Programs::new(context.entropy.clone()).open(&choice)?;
-    let certificate = wanted.certificate.as_deref().map(read_file).transpose()?;
-    let key = wanted.key.as_deref().or(before.as_ref().map(|profile| profile.fingerprint.as_str()));
+    let certificate = wanted.keys.certificate.as_deref().map(read_file).transpose()?;
+    let key = wanted.keys.key.as_deref().or(before.as_ref().map(|profile| profile.fingerprint.as_str()));
     let pinned = before.as_ref().map(|profile| profile.server_fingerprint.as_str());
     let request = LoginRequest {
         server: &server,
         certificate: certificate.as_deref(),
         key,
-        expected_server: wanted.server_fingerprint.as_deref().or(pinned),
+        expected_server: wanted.keys.server_fingerprint.as_deref().or(pinned),
         choice: &choice,
     };
     let login = request.run(&Transport::new(), program.as_ref())?;
@@ -56,12 +56,12 @@ pub(super) fn apply(context: &Context, wanted: &arguments::Apply) -> Result<Repo
     let server: ServerAddress = wanted.address.parse()?;
     let choice = context.choice(Choice::default());
     let program = Programs::new(context.entropy.clone()).open(&choice)?;
-    let certificate = wanted.certificate.as_deref().map(read_file).transpose()?;
+    let certificate = wanted.keys.certificate.as_deref().map(read_file).transpose()?;
     let request = LoginRequest {
         server: &server,
         certificate: certificate.as_deref(),
-        key: wanted.key.as_deref(),
-        expected_server: wanted.server_fingerprint.as_deref(),
+        key: wanted.keys.key.as_deref(),
+        expected_server: wanted.keys.server_fingerprint.as_deref(),
         choice: &choice,
     };
     let application = Apply {
