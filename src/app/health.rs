@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
+use super::looks::Looks;
 use super::pulse::Loop;
 use super::refusal::LOCKED;
 use super::{App, clock_watch};
@@ -91,9 +92,13 @@ impl fmt::Display for Unready {
     }
 }
 
-/// What was asked last about the server, and when.
+/// What was asked about the server.
 #[derive(Debug, Default)]
-pub(super) struct Asked(Mutex<Option<(Duration, Answer)>>);
+pub(super) struct Asked {
+    readiness: Looks<Vec<Unready>>,
+    /// For the page of numbers, and when.
+    answer: Mutex<Option<(Duration, Answer)>>,
+}
 
 /// What the database says; nothing while it is away.
 #[derive(Clone, Debug)]
@@ -103,8 +108,13 @@ struct Answer {
 }
 
 impl App {
-    /// Why this server is not wholly ready; empty if it is.
+    /// Why this server is not wholly ready; empty if it is. Strangers ask it as often as they like, and a look takes
+    /// the right to write, which lifts need.
     pub async fn unready(&self) -> Vec<Unready> {
+        self.asked.readiness.share(self.look_at_readiness()).await
+    }
+
+    async fn look_at_readiness(&self) -> Vec<Unready> {
         let mut reasons = self.unready_by_itself();
         let held = self.store.read(|tx| tx.open_hold_kinds()).await.unwrap_or_default();
         reasons.extend(HoldKind::ALL.into_iter().filter(|kind| held.contains(kind)).map(Unready::Held));
@@ -189,7 +199,7 @@ impl App {
 
     /// What the database says, or said a moment ago. Several who ask at once wait for one answer.
     async fn answer(&self) -> Answer {
-        let mut asked = self.asked.0.lock().await;
+        let mut asked = self.asked.answer.lock().await;
         let now = self.clock.monotonic();
         if let Some((at, answer)) = &*asked
             && now.saturating_sub(*at) < KEPT

@@ -22,6 +22,7 @@ pub mod housekeeping;
 pub mod installation;
 pub mod leases;
 pub mod lift;
+mod looks;
 pub mod notices;
 mod people;
 pub mod pulse;

@@ -267,8 +267,8 @@ pub const SECTIONS: [Section; 8] = [
                 "filter",
                 "a level (error, warn, info, debug), or levels by module",
                 Free,
-                Default("\"info,actix_server=warn\""),
-                "Which messages.",
+                Default("\"info,actix_server=warn,actix_http=off\""),
+                "Which messages. With actix_http=error each request that is not HTTP leaves a line: whoever sends them fills the disk.",
             ),
             key(
                 "format",

@@ -94,7 +94,8 @@ fn max_bytes() -> usize {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// Which messages: a level, or levels by module such as `info,actix_server=warn`.
+    /// Which messages: a level, or levels by module. `actix_http` is off: it says an error of each stranger who sends no
+    /// HTTP.
     pub filter: String,
     /// How they are written, on standard error.
     pub format: LogFormat,
@@ -102,7 +103,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info,actix_server=warn".to_owned(), format: LogFormat::Text }
+        Self { filter: "info,actix_server=warn,actix_http=off".to_owned(), format: LogFormat::Text }
     }
 }
 

@@ -75,7 +75,7 @@ fn write_configuration(folder: &Path, url: &str, database: &str, relay: SocketAd
          [keys]\nkek_file = \"state/kek\"\n\n[mail]\nfrom = \"embargo@requests.example\"\n\n\
          [mail.relay]\nhost = \"{}\"\nport = {}\ntls = \"none\"\n\n\
          [limits]\nlogins_per_minute = 100000\ncommands_per_minute = 100000\n\n\
-         [log]\nfilter = \"info,actix_server=warn\"\n",
+         [log]\nfilter = \"info,actix_server=warn,actix_http=off\"\n",
         relay.ip(),
         relay.port()
     );

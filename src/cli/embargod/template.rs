@@ -80,7 +80,11 @@ impl Template<'_> {
             line("# messages_per_minute", "60", "if the relay wants them slowly");
         }
         line("", "[log]", "");
-        line("filter", "\"info,actix_server=warn\"", "error, warn, info, debug; by module if need be");
+        line(
+            "filter",
+            "\"info,actix_server=warn,actix_http=off\"",
+            "error, warn, info, debug; by module if need be",
+        );
         line("format", "\"text\"", "\"text\" or \"json\", on standard error");
         text
     }

@@ -1,0 +1,82 @@
+//! One look for all who ask at once: what anybody may ask for without a limit costs no more than one look at a time.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Mutex;
+
+/// Looks that are taken one after the other. Whoever asks gets what a look found that began after the question.
+#[derive(Debug, Default)]
+pub(super) struct Looks<T> {
+    begun: AtomicU64,
+    /// The last that came to its end, by its number, and what it found.
+    last: Mutex<Option<(u64, T)>>,
+}
+
+impl<T: Clone> Looks<T> {
+    /// What `look` finds, or another look that began meanwhile.
+    pub(super) async fn share(&self, look: impl Future<Output = T>) -> T {
+        let asked = self.begun.load(Ordering::SeqCst);
+        let mut last = self.last.lock().await;
+        if let Some((number, found)) = &*last
+            && *number > asked
+        {
+            return found.clone();
+        }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let found = look.await;
+        *last = Some((number, found.clone()));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::sync::Notify;
+
+    use super::Looks;
+
+    #[tokio::test]
+    async fn who_asks_while_a_look_is_taken_shares_the_next() {
+        let (looks, gate) = (Arc::new(Looks::default()), Arc::new(Notify::new()));
+        let (asked, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let askers: Vec<_> = (0..100)
+            .map(|_| {
+                let (looks, gate, taken, asked) = (looks.clone(), gate.clone(), taken.clone(), asked.clone());
+                tokio::spawn(async move {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    let look = async {
+                        gate.notified().await;
+                        taken.fetch_add(1, Ordering::SeqCst) + 1
+                    };
+                    looks.share(look).await
+                })
+            })
+            .collect();
+        while asked.load(Ordering::SeqCst) < askers.len() {
+            tokio::task::yield_now().await;
+        }
+        let mut found = Vec::new();
+        for asker in askers {
+            // One permit is kept for whoever comes next, and no more.
+            gate.notify_one();
+            found.push(asker.await.unwrap());
+        }
+        assert_eq!((found[0], &found[1..]), (1, &[2; 99][..]));
+        assert_eq!(taken.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn who_asks_later_gets_a_look_of_its_own_also_after_one_that_was_broken_off() {
+        let looks = Looks::default();
+        assert_eq!(looks.share(ready(1)).await, 1);
+        let broken = tokio::time::timeout(Duration::ZERO, looks.share(pending()));
+        assert!(broken.await.is_err());
+        assert_eq!(looks.share(ready(3)).await, 3);
+    }
+}
