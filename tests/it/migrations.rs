@@ -2,6 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Barrier};
+
+use embargod::entropy::Entropy;
+use embargod::store::Store;
+use embargod::vault::Vault;
+
+use crate::harness::Database;
 
 const DATABASES: [&str; 2] = ["sqlite", "postgres"];
 
@@ -56,4 +63,28 @@ fn a_migration_that_one_database_lacks_is_caught() {
     assert_eq!(faults(directory.path()), ["migrations/postgres/0002_more/down.sql is missing or empty"]);
     std::fs::write(directory.path().join("postgres/0001_start/down.sql"), " \n").unwrap();
     assert_eq!(faults(directory.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn of_those_that_migrate_an_empty_database_at_once_one_does_it_and_all_succeed() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::of_this_run());
+    let location = database.create(folder.path()).await;
+    let gate = Arc::new(Barrier::new(4));
+    let migrating: Vec<_> = (0..4)
+        .map(|_| {
+            let (location, gate) = (location.clone(), Arc::clone(&gate));
+            std::thread::spawn(move || {
+                let vault = Vault::locked("not needed here", Entropy::System);
+                let store = Store::open(location, Arc::new(vault)).unwrap();
+                gate.wait();
+                let done = store.migrate();
+                (done, store.pending_migrations())
+            })
+        })
+        .collect();
+    let done = migrating.into_iter().map(|one| one.join().unwrap());
+    let done: Vec<_> = done.map(|(done, left)| (done.unwrap(), left.unwrap())).collect();
+    assert_eq!(done.iter().filter(|(migrations, _)| *migrations > 0).count(), 1, "{done:?}");
+    assert!(done.iter().all(|(_, left)| *left == 0), "{done:?}");
+    database.remove(&location).await;
 }
