@@ -111,7 +111,8 @@ impl App {
     /// Why this server is not wholly ready; empty if it is. Strangers ask it as often as they like, and a look takes
     /// the right to write, which lifts need.
     pub async fn unready(&self) -> Vec<Unready> {
-        self.asked.readiness.share(self.look_at_readiness()).await
+        let app = self.clone();
+        self.asked.readiness.share(async move { app.look_at_readiness().await }).await
     }
 
     async fn look_at_readiness(&self) -> Vec<Unready> {

@@ -1,6 +1,8 @@
 //! One look for all who ask at once: what anybody may ask for without a limit costs no more than one look at a time.
 
 use std::future::Future;
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
@@ -10,29 +12,33 @@ use tokio::sync::Mutex;
 pub(super) struct Looks<T> {
     begun: AtomicU64,
     /// The last that came to its end, by its number, and what it found.
-    last: Mutex<Option<(u64, T)>>,
+    last: Arc<Mutex<Option<(u64, T)>>>,
 }
 
-impl<T: Clone> Looks<T> {
-    /// What `look` finds, or another look that began meanwhile.
-    pub(super) async fn share(&self, look: impl Future<Output = T>) -> T {
+impl<T: Clone + Send + 'static> Looks<T> {
+    /// What `look` finds, or another look that began meanwhile. A look that was begun comes to its end before the
+    /// next, whether whoever asked still waits or not: what it does in the database does not end with them.
+    pub(super) async fn share(&self, look: impl Future<Output = T> + Send + 'static) -> T {
         let asked = self.begun.load(Ordering::SeqCst);
-        let mut last = self.last.lock().await;
+        let mut last = Arc::clone(&self.last).lock_owned().await;
         if let Some((number, found)) = &*last
             && *number > asked
         {
             return found.clone();
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let found = look.await;
-        *last = Some((number, found.clone()));
-        found
+        let looking = tokio::spawn(async move {
+            let found = look.await;
+            *last = Some((number, found.clone()));
+            found
+        });
+        looking.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::future::ready;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
@@ -50,7 +56,7 @@ mod tests {
                 let (looks, gate, taken, asked) = (looks.clone(), gate.clone(), taken.clone(), asked.clone());
                 tokio::spawn(async move {
                     asked.fetch_add(1, Ordering::SeqCst);
-                    let look = async {
+                    let look = async move {
                         gate.notified().await;
                         taken.fetch_add(1, Ordering::SeqCst) + 1
                     };
@@ -72,11 +78,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_asks_later_gets_a_look_of_its_own_also_after_one_that_was_broken_off() {
-        let looks = Looks::default();
+    async fn a_look_whose_asker_went_away_ends_before_the_next_begins() {
+        let (looks, gate) = (Arc::new(Looks::default()), Arc::new(Notify::new()));
         assert_eq!(looks.share(ready(1)).await, 1);
-        let broken = tokio::time::timeout(Duration::ZERO, looks.share(pending()));
-        assert!(broken.await.is_err());
-        assert_eq!(looks.share(ready(3)).await, 3);
+        let (opened, ended) = (Arc::clone(&gate), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&ended);
+        let look = async move {
+            opened.notified().await;
+            counted.fetch_add(1, Ordering::SeqCst)
+        };
+        assert!(tokio::time::timeout(Duration::ZERO, looks.share(look)).await.is_err());
+        let counted = Arc::clone(&ended);
+        let next =
+            tokio::spawn(async move { looks.share(async move { counted.load(Ordering::SeqCst) + 2 }).await });
+        tokio::task::yield_now().await;
+        assert!(!next.is_finished(), "two looks at once");
+        gate.notify_one();
+        assert_eq!(next.await.unwrap(), 3, "it began before the other had ended");
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::checkpoints::{self, Checkpoint, SignedCheckpoint};
 use super::{App, Refusal, installation, recovery};
 use crate::clock::Clock;
+use crate::domain::clock_guard::Verdict;
 use crate::domain::id::TokenId;
 use crate::entropy::Entropy;
 use crate::openpgp::{Certificate, ServerKey};
@@ -337,8 +338,9 @@ impl App {
         let app = self.clone();
         let keep = move || {
             let now = app.clock.now();
-            // A later checkpoint is measured by the date of this one.
-            if app.last_verdict().is_none_or(|verdict| verdict.doubt.is_none())
+            // A later checkpoint is measured by the date of this one, so a clock that may be ahead makes none.
+            let is_sure = |verdict: Verdict| verdict.doubt.is_none() && verdict.ahead.is_none();
+            if app.last_verdict().is_none_or(is_sure)
                 && let Ok(key) = app.server_key()
                 && let Err(error) = checkpoints::make_if_due(&app.store, &key, &witness.replica, now)
             {
