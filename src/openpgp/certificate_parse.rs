@@ -26,6 +26,9 @@ pub const MAX_CERTIFICATE_BYTES: usize = 1 << 20;
 
 /// Of what versions a certificate may be: RFC 4880's and RFC 9580's.
 const VERSIONS: [u8; 2] = [4, 6];
+/// Of any kind, with what others wrote on it: a flooded certificate has a few thousand in its megabyte. Each costs its
+/// parser a little, and two bytes are enough for one.
+const MAX_PACKETS: usize = 16_384;
 const MAX_USER_IDS: usize = 64;
 const MAX_SUBKEYS: usize = 50;
 /// Each is verified. Of the 1,136 certificates in Debian's keyrings of December 2022 the largest has 83, 99 in a
@@ -188,6 +191,7 @@ fn start(bytes: &[u8]) -> Result<PacketParserResult<'_>, CertificateError> {
 #[derive(Default)]
 struct Collector {
     packets: Vec<Packet>,
+    seen: usize,
     primary: Option<KeyHandle>,
     version: u8,
     most_signatures: usize,
@@ -224,6 +228,11 @@ fn own_packets(bytes: &[u8]) -> Result<Collector, CertificateError> {
 
 impl Collector {
     fn take(&mut self, packet: Packet) -> Result<(), CertificateError> {
+        self.seen += 1;
+        if self.seen > MAX_PACKETS {
+            let (fingerprint, kind) = (self.fingerprint(), "packets");
+            return Err(CertificateError::TooManyParts { fingerprint, kind, limit: MAX_PACKETS });
+        }
         match &packet {
             Packet::SecretKey(key) => {
                 let fingerprint = self.fingerprint().or_else(|| Some(key.fingerprint().to_hex()));

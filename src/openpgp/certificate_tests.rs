@@ -113,6 +113,17 @@ fn what_others_wrote_on_a_certificate_falls_away_and_so_does_what_its_owner_neve
 }
 
 #[test]
+fn a_flood_of_packets_of_two_bytes_is_refused_before_it_costs_much() {
+    let mut flooded = ordinary().strip_secret_key_material().to_vec().unwrap();
+    let clean = flooded.len();
+    // A tag that nobody knows, and nothing in it.
+    flooded.extend([0xfc, 0x00].repeat((MAX_CERTIFICATE_BYTES - clean) / 2));
+    assert_eq!(refusal(&flooded), "too-many-parts");
+    flooded.truncate(clean + 2 * 1000);
+    assert!(Certificate::parse(&flooded).is_ok());
+}
+
+#[test]
 fn a_flood_of_forged_self_signatures_is_refused_before_they_are_verified() {
     let parts = |cert: &openpgp::Cert| {
         let packet = |packet: openpgp::Packet| packet.to_vec().unwrap();
