@@ -103,6 +103,10 @@ impl App {
 pub struct Admission<'a> {
     /// The short name that the packager gets.
     pub slug: &'a str,
+    /// What maintainers read; the short name if `None`, and never what a stranger calls itself.
+    pub name: Option<&'a str>,
+    /// Whether it may be one more contact of a packager that is there already.
+    pub further_contact: bool,
     /// The projects it is approved for; those it asked for if empty.
     pub projects: &'a [String],
 }
@@ -134,10 +138,13 @@ impl Operator<'_> {
         admission: &Admission<'_>,
     ) -> Result<Added, Refusal> {
         let content = &application.content;
+        if !admission.further_contact {
+            self.refuse_who_is_there(admission.slug, &content.certificate)?;
+        }
         let projects = if admission.projects.is_empty() { &content.projects[..] } else { admission.projects };
         let added = self.add_packager(&NewPackager {
             slug: admission.slug,
-            name: &content.name,
+            name: admission.name.unwrap_or(admission.slug),
             address: &content.contact,
             certificate: content.certificate.as_bytes(),
             sha1_until: None,
@@ -147,6 +154,36 @@ impl Operator<'_> {
         // A crash in between leaves one that can be admitted again, which adds nothing.
         self.end_application(application, "application admitted")?;
         Ok(added)
+    }
+
+    /// A stranger under the name of a packager hears at once what that one hears, of running embargoes too, and anybody
+    /// can write any address on a key. Who was admitted so before, up to a crash, is no stranger.
+    fn refuse_who_is_there(&self, slug: &str, certificate: &str) -> Result<(), Refusal> {
+        let certificate = Certificate::parse(certificate.as_bytes())
+            .map_err(|error| Refusal::invalid(error.code(), error))?;
+        let fingerprint = certificate.fingerprint();
+        self.store.read_now(|tx| {
+            let Some(there) = tx.packagers()?.into_iter().find(|packager| packager.slug == slug) else {
+                return Ok(());
+            };
+            if let Some(stored) = tx.certificate_by_fingerprint(&fingerprint)?
+                && let Some(contact) = tx.contact_by_certificate(&stored.id)?
+                && contact.packager == there.id
+            {
+                return Ok(());
+            }
+            let contacts = tx.contacts()?.into_iter().filter(|contact| contact.packager == there.id);
+            let addresses: Vec<_> = contacts.map(|contact| contact.address).collect();
+            Err(Refusal::rule(
+                "exists",
+                format!(
+                    "{slug} is there already, with {}, and whoever is admitted under its name hears at once what it \
+                     hears, of running embargoes too. Anybody can write any address on a key; cure: another short name, \
+                     or --further-contact after one of these confirmed {fingerprint} over another way than mail",
+                    if addresses.is_empty() { "no contact".to_owned() } else { addresses.join(", ") },
+                ),
+            ))
+        })
     }
 
     /// Ends an application; nobody is told.

@@ -65,18 +65,22 @@ async fn who_applied_with_an_own_key_is_admitted_and_told() {
     let listed = waiting(&server).await;
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].content.name, "Arctic");
-    let nobody = server.client.call("POST", "/api/v1/tokens", &[], None).await;
-    assert_eq!(nobody.status, 400, "who only applied has no token");
+    let opened = challenge(&server, &key).await.into_bytes();
+    let nobody = server.client.call("POST", "/api/v1/tokens", &[], Some(opened)).await;
+    assert_eq!(nobody.status, 401, "who only applied has no token: {}", nobody.text());
     server
         .as_operator(|operator| {
             let one = operator.applications().unwrap().remove(0);
             let short = &one.id.as_str()[..8];
             assert!(operator.application("").is_err(), "every id begins with nothing");
             let found = operator.application(short).unwrap();
-            let unknown = Admission { slug: "arctic", projects: &["urllib3".to_owned()] };
+            let admission =
+                Admission { slug: "arctic", name: Some("Arctic"), further_contact: false, projects: &[] };
+            let unknown = Admission { projects: &["urllib3".to_owned()], ..admission };
             assert!(operator.admit(&found, &unknown).is_err());
             assert_eq!(operator.applications().unwrap().len(), 1, "a refused admission changes nothing");
-            operator.admit(&found, &Admission { slug: "arctic", projects: &[] }).unwrap();
+            operator.admit(&found, &admission).unwrap();
+            operator.admit(&found, &admission).expect("once more, as after a crash");
             assert!(operator.applications().unwrap().is_empty());
         })
         .await;
@@ -85,6 +89,43 @@ async fn who_applied_with_an_own_key_is_admitted_and_told() {
     server.maintainer().announces().await;
     server.run_worker_until_idle().await;
     assert_eq!(arctic.mailbox(&server.sink).len(), 1, "it is told of the next embargo");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_stranger_comes_under_a_name_that_is_taken_only_if_the_operator_says_so() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    server.maintainer().announces().await;
+    server.run_worker_until_idle().await;
+    let elsewhere = "security@debian-security.example";
+    let stranger = person("Debian", elsewhere);
+    assert_eq!(applies(&server, &stranger, elsewhere).await.status, 202);
+    let (address, fingerprint) = (debian.address.clone(), stranger.certificate().fingerprint());
+    server
+        .as_operator(move |operator| {
+            let found = operator.applications().unwrap().remove(0);
+            let admission = Admission { slug: "debian", name: None, further_contact: false, projects: &[] };
+            let refused = operator.admit(&found, &admission).unwrap_err().to_string();
+            assert!(refused.contains(&address) && refused.contains(&fingerprint), "{refused}");
+            assert_eq!(operator.applications().unwrap().len(), 1);
+        })
+        .await;
+    server.run_worker_until_idle().await;
+    assert!(server.sink.for_recipient(elsewhere).is_empty(), "a stranger is told");
+    server
+        .as_operator(|operator| {
+            let found = operator.applications().unwrap().remove(0);
+            let admission = Admission { slug: "debian", name: None, further_contact: true, projects: &[] };
+            operator.admit(&found, &admission).unwrap();
+        })
+        .await;
+    server.run_worker_until_idle().await;
+    assert_eq!(
+        server.sink.for_recipient(elsewhere).len(),
+        1,
+        "one more contact hears what the packager hears"
+    );
     server.finish().await;
 }
 

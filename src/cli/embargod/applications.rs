@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::console::Console;
 use super::failure::Failure;
-use super::packager::{ask_the_owner, warnings};
+use super::packager::{AdmitArguments, ask_the_owner, warnings};
 use super::screen::{self, item, plain, say};
 use crate::app::Refusal;
 use crate::app::applications::Admission;
@@ -72,11 +72,13 @@ pub(super) fn list(console: &Console, json: bool) -> Result<(), Failure> {
 }
 
 /// Adds the packager that applied.
-pub(super) fn admit(console: &Console, id: &str, slug: &str, projects: &[String]) -> Result<(), Failure> {
+pub(super) fn admit(console: &Console, arguments: &AdmitArguments) -> Result<(), Failure> {
+    let AdmitArguments { application, slug, name, projects, further_contact } = arguments;
     let operator = console.operator();
-    let application = operator.application(id)?;
+    let application = operator.application(application)?;
     let content = &application.content;
-    let added = operator.admit(&application, &Admission { slug, projects }).map_err(ask_the_owner)?;
+    let admission = Admission { slug, name: name.as_deref(), further_contact: *further_contact, projects };
+    let added = operator.admit(&application, &admission).map_err(ask_the_owner)?;
     let projects = if projects.is_empty() { &content.projects } else { projects };
     let what = match added {
         Added::Contact => "added",
@@ -88,7 +90,11 @@ pub(super) fn admit(console: &Console, id: &str, slug: &str, projects: &[String]
     for finding in warnings(&content.contact, content.certificate.as_bytes(), None, console.clock.now()) {
         inspection::said(&mut |word, said| item(word, &plain(said)), &finding);
     }
-    item("next", "tell them; they log in with: embargoctl login");
+    item(
+        "next",
+        "compare the fingerprint with its owner over another way than mail: the address proves nothing",
+    );
+    item("", "then tell them; they log in with: embargoctl login");
     Ok(())
 }
 

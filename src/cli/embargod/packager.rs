@@ -63,7 +63,7 @@ pub(super) enum PackagerCommand {
     },
     /// Lists who asked to be told ahead and waits for an answer.
     #[command(after_help = "Examples:\n  embargod packager applications\n  \
-        embargod packager admit 8k2f debian\n  \
+        embargod packager admit 8k2f arctic\n  \
         embargod packager decline 8k2f\n\n\
         Whoever applied holds the key, which the server tried. Whether they are who they say is for you to find out: \
         compare the fingerprint with its owner over another way than mail. After a month an application is forgotten.")]
@@ -73,18 +73,12 @@ pub(super) enum PackagerCommand {
         json: bool,
     },
     /// Adds the packager that applied.
-    #[command(after_help = "Examples:\n  embargod packager admit 8k2f debian\n  \
-        embargod packager admit 8k2f debian --project requests\n      \
-        for this project alone, whatever else they asked for")]
-    Admit {
-        /// How the application's id begins.
-        application: String,
-        /// The short name it gets: a-z, 0-9 and -.
-        slug: String,
-        /// A project it is approved for; repeat it for more. Without it, those that it asked for.
-        #[arg(long = "project", value_name = "SLUG")]
-        projects: Vec<String>,
-    },
+    #[command(after_help = "Examples:\n  embargod packager admit 8k2f arctic --name 'Arctic Linux'\n  \
+        embargod packager admit 8k2f arctic --project requests\n      \
+        for this project alone, whatever else they asked for\n  \
+        embargod packager admit 8k2f debian --further-contact\n      \
+        one more person of a packager that is there already: hears at once all that it hears")]
+    Admit(AdmitArguments),
     /// Ends an application; nobody is told.
     #[command(after_help = "Example:\n  embargod packager decline 8k2f")]
     Decline {
@@ -97,6 +91,24 @@ pub(super) enum PackagerCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What `embargod packager admit` is given.
+#[derive(Debug, clap::Args)]
+pub(super) struct AdmitArguments {
+    /// How the application's id begins.
+    pub(super) application: String,
+    /// The short name it gets: a-z, 0-9 and -.
+    pub(super) slug: String,
+    /// What maintainers read; the short name if left out.
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// A project it is approved for; repeat it for more. Without it, those that it asked for.
+    #[arg(long = "project", value_name = "SLUG")]
+    pub(super) projects: Vec<String>,
+    /// They are one more contact of a packager that is there already.
+    #[arg(long)]
+    pub(super) further_contact: bool,
 }
 
 /// In which form messages are encrypted.
@@ -178,9 +190,7 @@ pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode,
             screen::removed("removed", &console.operator().remove_contact(&address)?);
         }
         PackagerCommand::Applications { json } => applications::list(&console, json)?,
-        PackagerCommand::Admit { application, slug, projects } => {
-            applications::admit(&console, &application, &slug, &projects)?;
-        }
+        PackagerCommand::Admit(arguments) => applications::admit(&console, &arguments)?,
         PackagerCommand::Decline { application } => applications::decline(&console, &application)?,
         PackagerCommand::List { json } => list(&console, json)?,
     }

@@ -14,7 +14,7 @@ use crate::wire;
     tag = "login",
     request_body = wire::Apply,
     responses(
-        (status = 202, description = "Received; a person answers by mail", body = wire::Applied),
+        (status = 202, description = "Received; a person decides", body = wire::Applied),
         (status = 400, description = "Something is missing or wrong in it, or the certificate has no such address", body = wire::Problem, content_type = "application/problem+json"),
         (status = 401, description = "A used or late challenge", body = wire::Problem, content_type = "application/problem+json"),
         (status = 413, description = "Over 64 KiB", body = wire::Problem, content_type = "application/problem+json"),
@@ -33,7 +33,9 @@ pub(crate) async fn apply(
     let asked =
         web::Json::<wire::Apply>::from_request(&request, &mut payload.into_inner()).await?.into_inner();
     let wire::Apply { challenge, name, contact, projects, about } = asked;
-    let said = format!("a person decides, and writes to {contact}; nothing more is to be done here");
+    let said = format!(
+        "a person decides, and may write to {contact}; without a word for a month it is forgotten: apply again"
+    );
     let application = Application { challenge, name, contact, projects, about };
     parts.app.apply(application).await.map_err(Problem::from)?;
     Ok(HttpResponse::Accepted().json(wire::Applied { next: said }))
