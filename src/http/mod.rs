@@ -4,6 +4,7 @@
 //! through a handle that can read nothing else, `metrics` has a listener of its own. Refusals become problems (RFC 9457) in one place.
 
 mod api;
+mod bodies;
 mod connections;
 mod guard;
 mod methods;
@@ -26,6 +27,7 @@ use actix_web::{App as Service, HttpServer, web};
 use crate::app::App;
 use crate::config::limits::LimitsConfig;
 use crate::formats::Site;
+use bodies::Bodies;
 use connections::Connections;
 use rates::Rates;
 
@@ -44,6 +46,7 @@ struct Parts {
     site: Site,
     certificate: Option<String>,
     rates: Arc<Rates>,
+    bodies: Bodies,
     patience: Duration,
 }
 
@@ -65,6 +68,7 @@ pub async fn serve(
         },
         certificate: app.certificate().await.ok(),
         rates: Arc::new(Rates::new(limits, &app.clock)),
+        bodies: Bodies::default(),
         patience: limits.request_time(),
         app,
     };

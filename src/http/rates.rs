@@ -55,15 +55,20 @@ impl Rates {
 
     /// Charges whoever sends a request, or refuses it.
     pub(super) fn charge(&self, request: &HttpRequest, work: Work) -> Result<(), Refusal> {
-        let Some(peer) = request.peer_addr() else { return Ok(()) };
-        let forwarded = request.headers().get_all("x-forwarded-for").last();
-        let address = asker(peer.ip(), forwarded.and_then(|value| value.to_str().ok()), &self.proxies);
+        let Some(asker) = self.asker(request) else { return Ok(()) };
         let buckets = match work {
             Work::Login => &self.logins,
             Work::Command => &self.commands,
             Work::Application => &self.applications,
         };
-        buckets.charge(network(address)).map_err(|wait| Refusal::TooMany { seconds: wait.as_secs() + 1 })
+        buckets.charge(asker).map_err(|wait| Refusal::TooMany { seconds: wait.as_secs() + 1 })
+    }
+
+    /// The address that sends a request, as it is counted here.
+    pub(super) fn asker(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let forwarded = request.headers().get_all("x-forwarded-for").last();
+        let forwarded = forwarded.and_then(|value| value.to_str().ok());
+        request.peer_addr().map(|peer| network(asker(peer.ip(), forwarded, &self.proxies)))
     }
 }
 

@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::super::problem::{self, Problem};
 use super::super::rates::Work;
-use super::super::{MAX_COMMAND, Parts};
+use super::super::{MAX_BODY, MAX_COMMAND, Parts};
 use crate::app::Refusal;
 use crate::app::commands::Opened;
 use crate::domain::id::EmbargoId;
@@ -62,6 +62,10 @@ pub(crate) async fn command(
         .into());
     }
     parts.rates.charge(request, Work::Command)?;
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    // Whoever does not say how much comes may send as much as is taken.
+    let length = announced.and_then(|length| length.parse().ok()).unwrap_or(MAX_COMMAND);
+    let _room = if length > MAX_BODY { Some(parts.bodies.take(parts.rates.asker(request))?) } else { None };
     let body = payload
         .to_bytes_limited(MAX_COMMAND)
         .await
