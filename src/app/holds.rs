@@ -69,7 +69,8 @@ impl Operator<'_> {
         })
     }
 
-    /// Releases the hold whose id begins so, whatever its kind.
+    /// Releases the hold of an operator whose id begins so. One after a restore ends with the word that is shown beside
+    /// what would happen, and in no other way.
     pub fn release_hold(&self, id: &str) -> Result<Hold, Refusal> {
         let now = self.clock.now();
         self.store.write_now(|tx| {
@@ -81,12 +82,15 @@ impl Operator<'_> {
                     "no hold that stands, or more than one, has an id that begins so; embargod hold list shows them",
                 ));
             };
+            if hold.kind == HoldKind::Recovery {
+                return Err(Refusal::rule(
+                    "hold",
+                    "this hold protects from a database that is older than what was sent and published; see what would \
+                     happen, and the word to go on: embargod restore --account",
+                ));
+            }
             tx.release_hold(&hold.id, OPERATOR, now)?;
             tx.audit(about("hold released", &hold, now));
-            if hold.kind == HoldKind::Recovery {
-                // What is remembered of the life before is given up on purpose.
-                tx.begin_incarnation(now)?;
-            }
             Ok(hold)
         })
     }

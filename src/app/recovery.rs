@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::witness::{Witness, WitnessError};
 use super::{App, Refusal};
+use crate::domain::hex_sha256;
 use crate::domain::hold::HoldKind;
 use crate::domain::id::HoldId;
 use crate::store::{AuditEntry, Hold, Store, StoreError, Tx};
@@ -36,6 +37,13 @@ impl Account {
         vanished.dedup();
         let overdue = tx.due_lifts(now)?.into_iter().take(MOST_NAMED).map(|id| id.to_string()).collect();
         Ok(Self { mails: tx.unsent_deliveries()?, overdue, vanished })
+    }
+
+    /// The word that the operator must repeat to go on: it changes with every restore, and with what would happen.
+    pub fn word(&self, tx: &mut Tx<'_>) -> Result<String, StoreError> {
+        let life = tx.incarnations()?.pop().map(|life| life.id).unwrap_or_default();
+        let agreed = hex_sha256(format!("{life}\n{}", self.lines().join("\n")).as_bytes());
+        Ok(agreed.chars().take(8).collect())
     }
 
     /// As sentences for the operator.
@@ -76,27 +84,22 @@ pub(super) fn hold(tx: &mut Tx<'_>, reason: &str, now: DateTime<Utc>) -> Result<
     Ok(true)
 }
 
-/// The word that the operator must repeat to go on with this database: it changes with every restore.
-pub fn word(store: &Store) -> Result<String, Refusal> {
-    let life = store.read_now(|tx| tx.incarnations())?.pop();
-    Ok(life.map(|life| life.id.chars().take(8).collect()).unwrap_or_default())
-}
-
 /// Goes on with this database as it is: releases the hold and begins a new life, so that what is remembered of the
 /// old one is no reason for another hold.
 pub fn go_on(store: &Store, witness: &Witness, word: &str, now: DateTime<Utc>) -> Result<(), WitnessError> {
     let anchored = witness.anchored_life();
+    let published = witness.published()?;
     store.write_now(|tx| {
         let held: Vec<Hold> =
             tx.open_holds()?.into_iter().filter(|hold| hold.kind == HoldKind::Recovery).collect();
         if held.is_empty() {
             return Err(Refusal::rule("hold", "this database is in no recovery hold: there is nothing to confirm"));
         }
-        let life = tx.incarnations()?.pop().map(|life| life.id).unwrap_or_default();
-        if word.len() < 8 || !life.starts_with(word) {
+        if word != Account::of(tx, &published, now)?.word(tx)? {
             return Err(Refusal::invalid(
                 "confirm",
-                "this is not the word for this database: `embargod restore --account` shows it, with what would happen",
+                "this is not the word for this database, or other things would happen now than when it was shown: \
+                 `embargod restore --account` shows both",
             ));
         }
         for hold in held {

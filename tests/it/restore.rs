@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use embargod::app::backup::{self, CopyError};
-use embargod::app::recovery::{Account, go_on, word};
+use embargod::app::recovery::{Account, go_on};
 use embargod::domain::hold::HoldKind;
 use embargod::store::{Location, Store, TableShape};
 use embargod::vault::Vault;
@@ -85,15 +85,28 @@ async fn held(server: &TestServer) -> Vec<HoldKind> {
     server.database(|tx| Ok(tx.open_hold_kinds()?)).await
 }
 
-async fn confirm(server: &TestServer) {
+/// The word that is shown beside what would happen now.
+async fn word(server: &TestServer) -> String {
     let (app, now) = (server.app().clone(), server.time.now());
-    on_a_thread(move || {
-        let (store, witness) = (&app.store, app.witness().unwrap());
-        assert!(go_on(store, witness, "00000000", now).is_err(), "any other word is no word");
-        let word = word(store).unwrap();
-        go_on(store, witness, &word, now).unwrap();
-    })
-    .await;
+    let published = app.witness().unwrap().published().unwrap();
+    server.database(move |tx| Ok(Account::of(tx, &published, now)?.word(tx)?)).await
+}
+
+async fn goes_on(server: &TestServer, word: String) -> bool {
+    let (app, now) = (server.app().clone(), server.time.now());
+    on_a_thread(move || go_on(&app.store, app.witness().unwrap(), &word, now).is_ok()).await
+}
+
+async fn confirm(server: &TestServer) {
+    assert!(!goes_on(server, "00000000".to_owned()).await, "any other word is no word");
+    server
+        .as_operator(|operator| {
+            let hold = operator.open_holds().unwrap().remove(0);
+            let refused = operator.release_hold(hold.id.as_str()).unwrap_err().to_string();
+            assert!(refused.contains("embargod restore --account"), "{refused}");
+        })
+        .await;
+    assert!(goes_on(server, word(server).await).await);
 }
 
 async fn account(server: &TestServer) -> Account {
@@ -141,9 +154,11 @@ async fn an_older_copy_sends_nothing_lifts_nothing_and_keeps_what_was_revoked_un
     assert_eq!(ready.status, 503);
     assert!(ready.text().contains("EMB-2026-1") && !ready.text().contains(&ids[1]), "{}", ready.text());
 
+    let before = word(&server).await;
     server.clock.advance_to("2026-06-10T12:00:00Z".parse().unwrap());
     assert_eq!(server.run_worker_until_idle().await.lifted, [""; 0]);
     assert_eq!(server.client.get("/advisories/EMB-2026-1").await.status, 404);
+    assert!(!goes_on(&server, before).await, "nothing was overdue when that word was shown");
     assert_eq!(server.sink.messages().len(), mails);
     let would = account(&server).await;
     assert_eq!(would.vanished, ["EMB-2026-1"]);

@@ -10,7 +10,7 @@ use super::console::{Console, Global};
 use super::failure::Failure;
 use super::{files, screen};
 use crate::app::backup;
-use crate::app::recovery::{Account, go_on, revoke_again, word};
+use crate::app::recovery::{Account, go_on, revoke_again};
 use crate::app::witness::{Witness, WitnessError};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -99,12 +99,16 @@ fn show(config: &Config, store: &Store, clock: &Clock) -> Result<(), Failure> {
     let witness = Witness::new(&config.state(), clock.clone(), &Entropy::System);
     let published = witness.published().map_err(Failure::witness)?;
     let now = clock.now();
-    let account = store.read_now(|tx| Account::of(tx, &published, now));
-    let account = account.map_err(|error: StoreError| Failure::from(error))?;
+    let asked = store.read_now(|tx| {
+        let account = Account::of(tx, &published, now)?;
+        let word = account.word(tx)?;
+        Ok((account, word))
+    });
+    let (account, word) = asked.map_err(|error: StoreError| Failure::from(error))?;
     for line in account.lines() {
         screen::item("would", &line);
     }
-    screen::item("go on", &format!("embargod restore --confirm {}", word(store)?));
+    screen::item("go on", &format!("embargod restore --confirm {word}"));
     Ok(())
 }
 

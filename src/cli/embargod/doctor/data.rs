@@ -8,6 +8,7 @@ use super::{Finding, durability};
 use crate::app::Refusal;
 use crate::app::installation::load_server_key;
 use crate::config::Config;
+use crate::domain::hold::HoldKind;
 use crate::domain::instant::display_duration;
 use crate::store::{Hold, Location, Store};
 
@@ -122,7 +123,14 @@ fn holds(store: &Store) -> Result<Vec<Finding>, Failure> {
         let reason = hold.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         Finding::warn(
             format!("{}, since {since}{reason}", hold.kind.describe()),
-            format!("when it may go on: embargod hold release {}", &hold.id.as_str()[..8]),
+            match hold.kind {
+                HoldKind::Operator => {
+                    format!("when it may go on: embargod hold release {}", &hold.id.as_str()[..8])
+                }
+                HoldKind::Recovery => {
+                    "see what would happen if it went on: embargod restore --account".to_owned()
+                }
+            },
         )
     };
     Ok(open.into_iter().map(finding).collect())
