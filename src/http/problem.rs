@@ -101,6 +101,10 @@ impl From<Refusal> for Problem {
                 tracing::warn!("the database cannot be reached: {reason}");
                 return Self::unavailable("the database cannot be reached");
             }
+            Refusal::Store(error) if error.is_for_want_of_space() => {
+                tracing::error!("nothing can be stored: {error}");
+                return Self::unavailable("nothing can be stored; nothing was changed");
+            }
             Refusal::Store(StoreError::Unrecorded(error)) => {
                 tracing::error!("the audit log cannot be written: {error}");
                 return Self::unavailable(

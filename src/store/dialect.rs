@@ -142,6 +142,11 @@ pub(super) fn is_going_away(message: &str) -> bool {
     ["terminating connection", "the database system is"].iter().any(|words| message.contains(words))
 }
 
+/// Whether there is no space for what was to be written, in SQLite's words or PostgreSQL's.
+pub(super) fn has_no_space(message: &str) -> bool {
+    ["database or disk is full", "No space left on device"].iter().any(|words| message.contains(words))
+}
+
 /// Whether PostgreSQL ended a transaction in favour of another that waited for it.
 pub(super) fn gave_way(message: &str) -> bool {
     message.contains("deadlock detected")

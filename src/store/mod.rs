@@ -178,6 +178,17 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Whether there was no space for what was to be written.
+    pub fn is_for_want_of_space(&self) -> bool {
+        match self {
+            Self::Query(diesel::result::Error::DatabaseError(_, what)) => {
+                dialect::has_no_space(what.message())
+            }
+            Self::Unrecorded(error) => error.is_for_want_of_space(),
+            _ => false,
+        }
+    }
 }
 
 /// The database, with the vault that opens what is sealed in it.
@@ -530,5 +541,9 @@ mod tests {
         assert!(matches!(said(DatabaseErrorKind::SerializationFailure, "x"), StoreError::NotStored));
         assert!(matches!(said(DatabaseErrorKind::UniqueViolation, "x"), StoreError::Conflict));
         assert!(matches!(said(DatabaseErrorKind::Unknown, "syntax error"), StoreError::Query(_)));
+        assert!(!said(DatabaseErrorKind::Unknown, "syntax error").is_for_want_of_space());
+        for text in ["database or disk is full", "could not extend file \"x\": No space left on device"] {
+            assert!(said(DatabaseErrorKind::Unknown, text).is_for_want_of_space(), "{text}");
+        }
     }
 }
