@@ -7,8 +7,9 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{self, LOCATION};
 use actix_web::http::{StatusCode, header::HeaderMap};
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, get, post, web};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::Parts;
 use super::api::EmbargoPath;
@@ -101,24 +102,33 @@ fn not_signed_in(parts: &Parts, refusal: Refusal) -> HttpResponse {
     }
 }
 
+/// Reads a form, which is large, after whoever sends it was charged.
+async fn form<T: DeserializeOwned + 'static>(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<T, HttpResponse> {
+    let read = web::Form::from_request(request, &mut payload.into_inner()).await;
+    read.map(web::Form::into_inner).map_err(|error| error.error_response())
+}
+
 #[derive(Deserialize)]
 struct CertificateForm {
     certificate: String,
 }
 
 #[post("/login")]
-async fn certificate(
-    request: HttpRequest,
-    parts: web::Data<Parts>,
-    form: web::Form<CertificateForm>,
-) -> HttpResponse {
+async fn certificate(request: HttpRequest, parts: web::Data<Parts>, payload: web::Payload) -> HttpResponse {
     if !from_here(request.headers(), &parts.app.settings.base_url) {
         return failed(&parts, ELSEWHERE);
     }
     if let Err(refusal) = parts.rates.charge(&request, Work::Login) {
         return not_signed_in(&parts, refusal);
     }
-    match parts.app.challenge(form.into_inner().certificate.into_bytes()).await {
+    let CertificateForm { certificate } = match form(&request, payload).await {
+        Ok(form) => form,
+        Err(refused) => return refused,
+    };
+    match parts.app.challenge(certificate.into_bytes()).await {
         Ok(message) => {
             let view = ChallengeStep {
                 // A form's text has lines of its own kind, and a page shows no carriage returns.
@@ -138,14 +148,18 @@ struct AnswerForm {
 }
 
 #[post("/login/answer")]
-async fn answer(request: HttpRequest, parts: web::Data<Parts>, form: web::Form<AnswerForm>) -> HttpResponse {
+async fn answer(request: HttpRequest, parts: web::Data<Parts>, payload: web::Payload) -> HttpResponse {
     if !from_here(request.headers(), &parts.app.settings.base_url) {
         return failed(&parts, ELSEWHERE);
     }
     if let Err(refusal) = parts.rates.charge(&request, Work::Login) {
         return not_signed_in(&parts, refusal);
     }
-    match parts.app.token(form.into_inner().answer.as_bytes(), TokenKind::Session, None).await {
+    let AnswerForm { answer } = match form(&request, payload).await {
+        Ok(form) => form,
+        Err(refused) => return refused,
+    };
+    match parts.app.token(answer.as_bytes(), TokenKind::Session, None).await {
         Ok(token) => {
             let cookie = Cookie::build(COOKIE, token)
                 .path("/")

@@ -239,6 +239,26 @@ async fn a_receipt_code_cannot_be_found_by_trying() {
 }
 
 #[tokio::test]
+async fn who_may_not_log_in_any_more_is_told_before_a_body_is_read() {
+    let server = limited(LimitsConfig { logins_per_minute: 1, ..LimitsConfig::default() }).await;
+    let base = server.client.base_url().to_owned();
+    for path in ["/login", "/login/answer", "/api/v1/challenges", "/api/v1/tokens"] {
+        // It never comes.
+        let body = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 900000\r\n";
+        let request = |length: &str| {
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: {base}\r\nX-Forwarded-For: 198.51.100.9\r\n\
+                 Connection: close\r\n{length}\r\n"
+            )
+        };
+        let _ = says(&server.client, request("Content-Length: 0\r\n").into_bytes()).await;
+        let refused = says(&server.client, request(body).into_bytes()).await;
+        assert_eq!(status(&refused), "429", "{path}: {refused}");
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn parsers_that_hang_on_what_strangers_sent_hold_up_neither_a_command_nor_a_lift() {
     let mut server = TestServer::start().await;
     server.packager("debian").await;
