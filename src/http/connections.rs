@@ -2,7 +2,6 @@
 //!
 //! A proxy that the operator named has as many as it wants; who stands behind it is its own affair.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsFd as _;
@@ -37,8 +36,7 @@ impl Connections {
     }
 
     /// Counts a new connection, or closes it.
-    pub(super) fn admit(&self, connection: &dyn Any, extensions: &mut Extensions) {
-        let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    pub(super) fn admit(&self, stream: &TcpStream, extensions: &mut Extensions) {
         let Ok(peer) = stream.peer_addr() else { return };
         let address = peer.ip().to_canonical();
         if self.proxies.contains(&address) {

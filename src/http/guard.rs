@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{ResponseError as _, web};
 
 use super::problem::{self, Problem};
+use super::turns::Turn;
 use super::{MAX_COMMAND, Parts};
 use crate::app::App;
 use crate::clock::Clock;
@@ -54,6 +55,8 @@ pub(super) async fn headers(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let method = request.method().clone();
+    let unmeasured = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let _turn = Answering::begin(&request, unmeasured);
     let counted = Counted::begin(&request);
     // A practice server lives at another time, and whoever signs a command for it has to know.
     let clock = request.app_data::<web::Data<Parts>>().map(|parts| parts.app.clock.clone());
@@ -79,6 +82,9 @@ pub(super) async fn headers(
             }
         }
     };
+    if unmeasured {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     counted.end(response.status());
     let route = response.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
     tracing::info!(%method, route, status = response.status().as_u16(), "request");
@@ -87,6 +93,29 @@ pub(super) async fn headers(
         response.headers_mut().insert(header::DATE, date);
     }
     Ok(response)
+}
+
+/// A request that has its turn on its connection until it is answered.
+struct Answering(Option<Turn>);
+
+impl Answering {
+    fn begin(request: &ServiceRequest, unmeasured: bool) -> Self {
+        let turn = request.conn_data::<Turn>().cloned();
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let length = length.and_then(|length| length.trim().parse().ok()).unwrap_or_default();
+        if let Some(turn) = &turn {
+            turn.body((!unmeasured).then_some(length));
+        }
+        Self(turn)
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if let Some(turn) = &self.0 {
+            turn.answered();
+        }
+    }
 }
 
 /// A request that is counted when it is answered.

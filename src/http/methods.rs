@@ -29,7 +29,7 @@ pub(super) fn of(path: &str) -> Option<String> {
 }
 
 fn known() -> Vec<(ResourceDef, String)> {
-    let document: serde_json::Value = serde_json::from_str(&openapi::document()).unwrap_or_default();
+    let document: serde_json::Value = serde_json::from_str(openapi::document()).unwrap_or_default();
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.flat_map(|(path, item)| {
         let methods = item.as_object().into_iter().flatten();

@@ -1,5 +1,7 @@
 //! The OpenAPI document, made from the handlers. It is served, and committed so that a change is seen.
 
+use std::sync::LazyLock;
+
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -51,8 +53,11 @@ impl Modify for Bearer {
 }
 
 /// The document as pretty JSON, with a line end.
-pub fn document() -> String {
-    let mut json = Document::openapi().to_pretty_json().unwrap_or_default();
-    json.push('\n');
-    json
+pub fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        let mut json = Document::openapi().to_pretty_json().unwrap_or_default();
+        json.push('\n');
+        json
+    });
+    &DOCUMENT
 }

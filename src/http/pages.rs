@@ -3,18 +3,22 @@
 //! Signing in opens a challenge with the maintainer's own program. The session is a `__Host-` cookie; forms
 //! are accepted from this server's own pages only.
 
+use std::future::ready;
+
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{self, LOCATION};
 use actix_web::http::{StatusCode, header::HeaderMap};
 use actix_web::web::ServiceConfig;
-use actix_web::{FromRequest as _, HttpRequest, HttpResponse, get, post, web};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, ResponseError, get, post, web};
+use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Parts;
 use super::api::EmbargoPath;
-use super::problem::Problem;
+use super::bodies::Room;
+use super::problem::{self, Problem};
 use super::rates::Work;
+use super::{MAX_FORM, Parts};
 use crate::app::Refusal;
 use crate::app::TokenKind;
 use crate::app::reports::{BoardReport, PackagerReport, PackagerState};
@@ -104,11 +108,15 @@ fn not_signed_in(parts: &Parts, refusal: Refusal) -> HttpResponse {
 
 /// Reads a form, which is large, after whoever sends it was charged.
 async fn form<T: DeserializeOwned + 'static>(
+    parts: &Parts,
     request: &HttpRequest,
     payload: web::Payload,
-) -> Result<T, HttpResponse> {
-    let read = web::Form::from_request(request, &mut payload.into_inner()).await;
-    read.map(web::Form::into_inner).map_err(|error| error.error_response())
+) -> Result<(T, Room), HttpResponse> {
+    let received = parts.receive(request, payload, MAX_FORM, problem::too_large).await;
+    let (bytes, room) = received.map_err(|refused| ResponseError::error_response(&refused))?.into_parts();
+    let whole = stream::once(ready(Ok(bytes.into()))).boxed_local();
+    let read = web::Form::<T>::from_request(request, &mut whole.into()).await;
+    read.map(|form| (form.into_inner(), room)).map_err(|error| error.error_response())
 }
 
 #[derive(Deserialize)]
@@ -121,10 +129,10 @@ async fn certificate(request: HttpRequest, parts: web::Data<Parts>, payload: web
     if !from_here(request.headers(), &parts.app.settings.base_url) {
         return failed(&parts, ELSEWHERE);
     }
-    if let Err(refusal) = parts.rates.charge(&request, Work::Login) {
+    if let Err(refusal) = parts.charge(&request, Work::Login) {
         return not_signed_in(&parts, refusal);
     }
-    let CertificateForm { certificate } = match form(&request, payload).await {
+    let (CertificateForm { certificate }, _room) = match form(&parts, &request, payload).await {
         Ok(form) => form,
         Err(refused) => return refused,
     };
@@ -152,15 +160,16 @@ async fn answer(request: HttpRequest, parts: web::Data<Parts>, payload: web::Pay
     if !from_here(request.headers(), &parts.app.settings.base_url) {
         return failed(&parts, ELSEWHERE);
     }
-    if let Err(refusal) = parts.rates.charge(&request, Work::Login) {
+    if let Err(refusal) = parts.charge(&request, Work::Login) {
         return not_signed_in(&parts, refusal);
     }
-    let AnswerForm { answer } = match form(&request, payload).await {
+    let (AnswerForm { answer }, _room) = match form(&parts, &request, payload).await {
         Ok(form) => form,
         Err(refused) => return refused,
     };
     match parts.app.token(answer.as_bytes(), TokenKind::Session, None).await {
         Ok(token) => {
+            parts.askers.proved(&request);
             let cookie = Cookie::build(COOKIE, token)
                 .path("/")
                 .secure(true)

@@ -234,7 +234,7 @@ const SHAPE: &str = "the body does not have the expected shape; /openapi.json de
 pub(super) fn json(error: JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
     match error {
         JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
-            too_large().into()
+            too_large_for("this takes JSON of at most 64 KiB").into()
         }
         JsonPayloadError::ContentType => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -260,10 +260,9 @@ pub(super) fn query(_: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
 }
 
 pub(super) fn too_large() -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "too-large",
-        "Too large",
-        "certificates have at most 1 MiB, fixes at most 10 MiB",
-    )
+    too_large_for("certificates have at most 1 MiB, fixes at most 10 MiB")
+}
+
+fn too_large_for(detail: &str) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
 }

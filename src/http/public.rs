@@ -109,7 +109,7 @@ pub(crate) async fn readyz(parts: web::Data<Parts>) -> HttpResponse {
 #[utoipa::path(tag = "operations", responses((status = 200, description = "The OpenAPI document", body = Object), (status = 304, description = "The caller has these bytes")))]
 #[get("/openapi.json")]
 pub(crate) async fn document(request: HttpRequest) -> HttpResponse {
-    rendered(&request, "application/json", super::openapi::document().into_bytes())
+    rendered(&request, "application/json", super::openapi::document().into())
 }
 
 /// A public advisory: `EMB-2026-1` as a page, `EMB-2026-1.json` as JSON, and their `.sha256` and `.asc`.

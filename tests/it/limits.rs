@@ -9,7 +9,9 @@ use embargod::config::limits::LimitsConfig;
 use embargod::openpgp::SessionKey;
 use embargod::wire;
 
-use crate::harness::{Change, Client, Founding, Response, TestServer, hours, ordinary_text, person, utc};
+use crate::harness::{
+    Change, Client, Founding, Response, Series, TestServer, hours, ordinary_text, person, utc,
+};
 
 /// A server with these limits.
 async fn limited(limits: LimitsConfig) -> TestServer {
@@ -21,10 +23,12 @@ async fn says(client: &Client, request: Vec<u8>) -> String {
     let address = client.base_url().trim_start_matches("http://").to_owned();
     let talk = move || {
         let mut stream = TcpStream::connect(address).unwrap();
+        let mut mouth = stream.try_clone().unwrap();
         // The server may stop reading before everything was said.
-        let _ = stream.write_all(&request);
+        let speaker = std::thread::spawn(move || drop(mouth.write_all(&request)));
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
+        speaker.join().unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     };
     tokio::task::spawn_blocking(talk).await.unwrap()
@@ -160,6 +164,25 @@ async fn one_address_has_so_many_connections_and_one_more_is_closed() {
     server.finish().await;
 }
 
+#[tokio::test]
+async fn requests_that_come_in_one_go_are_answered_one_by_one_and_in_order() {
+    let server = TestServer::start().await;
+    let body = "x".repeat(70_000);
+    let asks = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let posts = format!(
+        "POST /api/v1/challenges HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let some = [asks("/livez"), posts, asks("/nothing"), asks("/openapi.json")].concat();
+    let last =
+        "POST /api/v1/tokens HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let answers = says(&server.client, [some.repeat(20).as_str(), last].concat().into_bytes()).await;
+    let statuses: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    let expected = [["200", "400", "404", "200"].repeat(20), vec!["400"]].concat();
+    assert_eq!(statuses, expected, "and after a body without a length the connection ends");
+    server.finish().await;
+}
+
 /// Asks for a challenge from this address, as a proxy would say it.
 async fn asks_from(server: &TestServer, address: &str, certificate: &str) -> Response {
     let headers = [("x-forwarded-for", address)];
@@ -289,6 +312,86 @@ async fn parsers_that_hang_on_what_strangers_sent_hold_up_neither_a_command_nor_
     for job in stuck {
         let _ = job.await;
     }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_empties_what_all_share_keeps_no_maintainer_from_a_cancellation() {
+    let server = limited(LimitsConfig { commands_per_minute: 20, ..LimitsConfig::default() }).await;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-10 14:00").await;
+    let tries = async |address: &str| {
+        let headers = [("content-type", wire::OPENPGP), ("x-forwarded-for", address)];
+        server.client.call("POST", "/api/v1/embargoes", &headers, Some(b"{}".to_vec())).await.status
+    };
+    for stranger in 0..40 {
+        for _ in 0..20 {
+            let status = tries(&format!("198.51.100.{stranger}")).await;
+            assert!(status == 400 || stranger == 39, "{stranger}: {status}");
+        }
+    }
+    assert_eq!(tries("203.0.113.5").await, 429, "nothing is left for somebody of whom nothing is known");
+    let token = mara.token().await;
+    let authorization = format!("Bearer {token}");
+    let headers = [("authorization", authorization.as_str()), ("x-forwarded-for", "203.0.113.5")];
+    assert_eq!(server.client.call("GET", "/api/v1/embargoes", &headers, None).await.status, 200);
+    assert_eq!(tries("203.0.113.5").await, 400, "a token shows who it is");
+    mara.does(&Change::cancel(&id, "no longer needed")).await.accepted();
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_take_their_share_and_nothing_of_a_maintainer_or_of_what_is_ordinary() {
+    let server = limited(LimitsConfig { commands_per_minute: 100_000, ..LimitsConfig::default() }).await;
+    let mara = server.maintainer();
+    let id = mara.prepares("2026-06-10 14:00").await;
+    let address = server.client.base_url().trim_start_matches("http://").to_owned();
+    let begins = move |from: &str, mebibytes: usize| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "POST /api/v1/embargoes HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {from}\r\nContent-Type: {}\r\n\
+             Content-Length: {}\r\n\r\n",
+            wire::OPENPGP,
+            (mebibytes << 20) + 1
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let junk = vec![b'x'; 1 << 20];
+        // Refused early, the rest of it is not taken.
+        let _ = (0..mebibytes).try_for_each(|_| stream.write_all(&junk));
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let large = async || {
+        let headers = [("content-type", wire::OPENPGP), ("x-forwarded-for", "198.51.100.3")];
+        server.client.call("POST", "/api/v1/embargoes", &headers, Some(vec![b'x'; 1 << 20])).await.status
+    };
+    let mut held: Vec<Option<TcpStream>> = vec![None, None, None];
+    let shares = [("198.51.100.1", 23), ("198.51.100.2", 23), ("198.51.100.4", 2)];
+    // Until all of it has arrived, and nothing is left for another.
+    loop {
+        let begins = begins.clone();
+        let again = move || {
+            for (held, (from, mebibytes)) in held.iter_mut().zip(shares) {
+                // One that was refused, because the other was there before it, comes again.
+                let waits = |stream: &mut TcpStream| stream.read(&mut [0]).is_err();
+                if !held.as_mut().is_some_and(waits) {
+                    *held = Some(begins(from, mebibytes));
+                }
+            }
+            held
+        };
+        held = tokio::task::spawn_blocking(again).await.unwrap();
+        if large().await == 429 {
+            break;
+        }
+    }
+    let stranger = person("Nobody", "nobody@stranger.example").certificate().to_armored();
+    assert_eq!(asks_from(&server, "198.51.100.3", &stranger).await.status, 200);
+    // Words that no compression makes ordinary.
+    let words = (1..60_000_u64).map(|number| format!(" {:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    mara.puts_fix(&id, "main", &Series::with_line(&words.collect::<String>()).mbox()).await;
+    drop(held);
+    while large().await == 429 {}
     server.finish().await;
 }
 

@@ -8,7 +8,7 @@ fn the_committed_document_is_the_served_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/openapi.json");
     let served = embargod::http::openapi::document();
     if std::env::var_os("EMBARGOD_UPDATE").is_some() {
-        std::fs::write(&path, &served).unwrap();
+        std::fs::write(&path, served).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

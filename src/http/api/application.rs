@@ -29,7 +29,7 @@ pub(crate) async fn apply(
     parts: web::Data<Parts>,
     payload: web::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
-    parts.rates.charge(&request, Work::Application).map_err(Problem::from)?;
+    parts.charge(&request, Work::Application).map_err(Problem::from)?;
     let asked =
         web::Json::<wire::Apply>::from_request(&request, &mut payload.into_inner()).await?.into_inner();
     let wire::Apply { challenge, name, contact, projects, about } = asked;

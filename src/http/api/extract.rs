@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::super::problem::{self, Problem};
 use super::super::rates::Work;
-use super::super::{MAX_BODY, MAX_COMMAND, Parts};
+use super::super::{MAX_COMMAND, Parts};
 use crate::app::Refusal;
 use crate::app::commands::Opened;
 use crate::domain::id::EmbargoId;
@@ -61,19 +61,13 @@ pub(crate) async fn command(
         )
         .into());
     }
-    parts.rates.charge(request, Work::Command)?;
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    // Whoever does not say how much comes may send as much as is taken.
-    let length = announced.and_then(|length| length.parse().ok()).unwrap_or(MAX_COMMAND);
-    let _room = if length > MAX_BODY { Some(parts.bodies.take(parts.rates.asker(request))?) } else { None };
-    let body = payload
-        .to_bytes_limited(MAX_COMMAND)
-        .await
-        .map_err(|_| problem::too_large())?
-        .map_err(|_| Problem::body("the body broke off; send it again"))?;
+    parts.charge(request, Work::Command)?;
+    let (body, _room) = parts.receive(request, payload, MAX_COMMAND, problem::too_large).await?.into_parts();
     let path = request.uri().path_and_query().map_or_else(|| request.path(), |path| path.as_str());
     let url = format!("{}{path}", parts.app.settings.base_url);
-    Ok(parts.app.open_command(request.method().as_str(), &url, body.to_vec()).await?)
+    let opened = parts.app.open_command(request.method().as_str(), &url, body).await?;
+    parts.askers.proved(request);
+    Ok(opened)
 }
 
 /// Reads a command's JSON body.

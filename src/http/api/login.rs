@@ -30,8 +30,9 @@ pub(crate) async fn challenge(
     parts: web::Data<Parts>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    parts.rates.charge(&request, Work::Login)?;
-    let body = body(payload, || oversized_certificate().into()).await?;
+    parts.charge(&request, Work::Login)?;
+    let too_large = || oversized_certificate().into();
+    let (body, _room) = parts.receive(&request, payload, MAX_BODY, too_large).await?.into_parts();
     let message = parts.app.challenge(body).await?;
     Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(crate::http::armored(&message)))
 }
@@ -63,9 +64,10 @@ pub(crate) async fn token(
     wanted: web::Query<Wanted>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    parts.rates.charge(&request, Work::Login)?;
-    let body = body(payload, problem::too_large).await?;
+    parts.charge(&request, Work::Login)?;
+    let (body, _room) = parts.receive(&request, payload, MAX_BODY, problem::too_large).await?.into_parts();
     let token = parts.app.token(&body, TokenKind::Api, wanted.into_inner().scope).await?;
+    parts.askers.proved(&request);
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(format!("{token}\n")))
 }
 
@@ -82,9 +84,4 @@ pub(crate) async fn token(
 pub(crate) async fn end_token(parts: web::Data<Parts>, shown: Token) -> Result<HttpResponse, Problem> {
     parts.app.revoke(&shown.0, TokenKind::Api).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-async fn body(payload: web::Payload, too_large: impl FnOnce() -> Problem) -> Result<Vec<u8>, Problem> {
-    let bytes = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| too_large())?;
-    bytes.map(|bytes| bytes.to_vec()).map_err(|_| Problem::body("the body broke off; send it again"))
 }

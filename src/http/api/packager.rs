@@ -21,8 +21,13 @@ use crate::wire;
     )
 )]
 #[get("/api/v1/embargoes")]
-pub(crate) async fn list(parts: web::Data<Parts>, token: Token) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(
+    parts: web::Data<Parts>,
+    request: HttpRequest,
+    token: Token,
+) -> Result<HttpResponse, Problem> {
     let embargoes = parts.app.list(token.0).await?.into_iter().map(views::neutral).collect();
+    parts.askers.proved(&request);
     Ok(HttpResponse::Ok().json(wire::NeutralList { embargoes }))
 }
 
@@ -48,13 +53,17 @@ pub(crate) async fn embargo(
         request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains(wire::OPENPGP) {
         match parts.app.case(token.0.clone(), id.0.clone(), views::case).await {
-            Ok(message) => return Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(message)),
+            Ok(message) => {
+                parts.askers.proved(&request);
+                return Ok(HttpResponse::Ok().content_type(wire::OPENPGP).body(message));
+            }
             // There is no such representation for a packager, and the other one may be there.
             Err(Refusal::NotFound) => {}
             Err(refusal) => return Err(refusal.into()),
         }
     }
     let report = parts.app.neutral(token.0, id.0).await?;
+    parts.askers.proved(&request);
     let etag = EntityTag::new_strong(report.embargo.version.to_string());
     Ok(HttpResponse::Ok().insert_header(ETag(etag)).json(views::neutral(report)))
 }
@@ -79,7 +88,7 @@ pub(crate) async fn notice(
     path: web::Path<(String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let number = path.1.parse().map_err(|_| Refusal::NotFound)?;
+    let number = revision(&path.1)?;
     let message = parts.app.fetch(token.0, id.0, number, Part::Notice).await?;
     Ok(immutable(message, &request))
 }
@@ -104,10 +113,16 @@ pub(crate) async fn fix(
     path: web::Path<(String, String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let number = path.1.parse().map_err(|_| Refusal::NotFound)?;
+    let number = revision(&path.1)?;
     let fix = path.2.parse().map_err(|_| Refusal::NotFound)?;
     let message = parts.app.fetch(token.0, id.0, number, Part::Fix(fix)).await?;
     Ok(immutable(message, &request))
+}
+
+/// The number of a revision, which is written in one way.
+fn revision(text: &str) -> Result<u32, Refusal> {
+    let number = text.parse().ok().filter(|number: &u32| number.to_string() == text);
+    number.ok_or(Refusal::NotFound)
 }
 
 /// The same bytes for the same caller, always: so they have a strong ETag and a digest (RFC 9530).
