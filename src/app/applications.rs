@@ -4,10 +4,10 @@
 //! asked for waits, sealed, until an operator admits it or turns it down, and is forgotten after a month.
 
 use super::roster::{Added, NewPackager, Operator, operator};
-use super::sessions::LATE;
+use super::sessions::{LATE, opens_only_with_live_keys};
 use super::{App, Refusal};
 use crate::domain::address::Address;
-use crate::domain::id::ApplicationId;
+use crate::domain::id::{ApplicationId, CertificateId};
 use crate::domain::text::one_line;
 use crate::openpgp::Certificate;
 use crate::store::{ApplicationContent, StoredApplication};
@@ -152,7 +152,7 @@ impl Operator<'_> {
             projects,
         })?;
         // A crash in between leaves one that can be admitted again, which adds nothing.
-        self.end_application(application, "application admitted")?;
+        self.end(std::slice::from_ref(application), "application admitted")?;
         Ok(added)
     }
 
@@ -186,18 +186,79 @@ impl Operator<'_> {
         })
     }
 
-    /// Ends an application; nobody is told.
-    pub fn decline(&self, application: &StoredApplication) -> Result<(), Refusal> {
-        self.end_application(application, "application declined")
+    /// Ends applications, all or none; nobody is told.
+    pub fn decline(&self, applications: &[StoredApplication]) -> Result<(), Refusal> {
+        self.end(applications, "application declined")
     }
 
-    fn end_application(&self, application: &StoredApplication, action: &'static str) -> Result<(), Refusal> {
+    fn end(&self, applications: &[StoredApplication], action: &'static str) -> Result<(), Refusal> {
         let now = self.clock.now();
         self.store.write_now(|tx| {
-            if tx.remove_application(&application.id)? {
-                tx.audit(operator(now, action, application.id.as_str()));
+            for application in applications {
+                if tx.remove_application(&application.id)? {
+                    tx.audit(operator(now, action, application.id.as_str()));
+                }
             }
             Ok(())
+        })
+    }
+
+    /// What is known here of an applicant, and of what it asks for, that whoever decides should know too.
+    pub fn remarks_on(&self, application: &StoredApplication) -> Result<Vec<String>, Refusal> {
+        let content = &application.content;
+        let Ok(posted) = Certificate::parse(content.certificate.as_bytes()) else {
+            return Ok(vec!["its certificate cannot be read any more: decline it".to_owned()]);
+        };
+        let fingerprint = posted.fingerprint();
+        let now = self.clock.now();
+        self.store.read_now(|tx| {
+            let mut remarks = Vec::new();
+            let packagers = tx.packagers()?;
+            let slug = |id| packagers.iter().find(|one| one.id == id).map_or("?", |one| one.slug.as_str());
+            let registered = tx.certificate_by_fingerprint(&fingerprint)?;
+            if let Some(stored) = &registered {
+                let (known, acceptance) = super::certificate_of(stored)?;
+                if stored.revoked_at.is_some() {
+                    remarks.push("the use of this certificate was stopped on this server".to_owned());
+                } else if !known
+                    .merge(posted.clone())
+                    .is_ok_and(|merged| opens_only_with_live_keys(&posted, &merged, &acceptance, now))
+                {
+                    remarks.push(
+                        "it was proved with a key that its owner has given up: ask the owner".to_owned(),
+                    );
+                }
+            }
+            let is_this = |id: &CertificateId| registered.as_ref().is_some_and(|stored| stored.id == *id);
+            for person in tx.maintainers()? {
+                if is_this(&person.certificate) {
+                    remarks.push(format!("this certificate is that of the maintainer <{}>", person.address));
+                } else if person.address.eq_ignore_ascii_case(&content.contact) {
+                    remarks.push("a maintainer has this address, with another certificate".to_owned());
+                }
+            }
+            for contact in tx.contacts()? {
+                if is_this(&contact.certificate) {
+                    remarks.push(format!(
+                        "this certificate is registered already, for {}",
+                        slug(contact.packager)
+                    ));
+                } else if contact.address.eq_ignore_ascii_case(&content.contact) {
+                    let (certificate, _) = super::certificate_of(&tx.certificate(&contact.certificate)?)?;
+                    remarks.push(format!(
+                        "this address is registered for {}, with another certificate: {}",
+                        slug(contact.packager),
+                        certificate.fingerprint()
+                    ));
+                }
+            }
+            let projects = tx.projects()?;
+            let missing = |asked: &&String| projects.iter().all(|project| project.slug != **asked);
+            let missing: Vec<_> = content.projects.iter().filter(missing).map(String::as_str).collect();
+            if !missing.is_empty() {
+                remarks.push(format!("there is no project {} here", missing.join(", ")));
+            }
+            Ok(remarks)
         })
     }
 }

@@ -23,6 +23,8 @@ pub struct Whole {
     pub confirmed: i64,
     /// How many signed checkpoints agree, the anchor included.
     pub checkpoints: usize,
+    /// Whether something outside the database says how far the log reached: an anchor, or the header of an export.
+    pub anchored: bool,
 }
 
 /// Why an exported log could not be read.
@@ -80,9 +82,12 @@ fn judge(
     walked: Result<(i64, i64), ChainFault>,
     forged: Option<i64>,
     checkpoints: usize,
+    anchored: bool,
 ) -> Result<Whole, ChainFault> {
     let fault = match (walked, forged) {
-        (Ok((entries, confirmed)), None) => return Ok(Whole { entries, confirmed, checkpoints }),
+        (Ok((entries, confirmed)), None) => {
+            return Ok(Whole { entries, confirmed, checkpoints, anchored });
+        }
         (Ok(_), Some(forged)) => ChainFault::Forged(forged),
         (Err(fault), Some(forged)) if forged < fault.entry() => ChainFault::Forged(forged),
         (Err(fault), _) => fault,
@@ -103,11 +108,12 @@ pub fn verify(store: &Store, state: Option<&Path>) -> Result<Result<Whole, Chain
             anchor.read().is_none_or(|said| !earlier.iter().any(|life| life.id == said.incarnation))
         });
         let anchor = anchor.map(|anchor| (anchor.read().map_or(0, |said| said.sequence), anchor));
+        let anchored = anchor.is_some();
         let stored = tx.checkpoints()?.into_iter().map(|stored| (stored.sequence, stored.into()));
         let all: Vec<_> = stored.chain(anchor).collect();
         let count = all.len();
         let Points { signed, forged } = points(all, server.as_ref());
-        Ok(judge(tx.verify_audit_against(signed)?, forged, count))
+        Ok(judge(tx.verify_audit_against(signed)?, forged, count, anchored))
     })
 }
 
@@ -188,7 +194,7 @@ pub fn verify_file(
         Some(fault) => Err(fault),
         None => walk.end((header.entries, &hash)),
     };
-    Ok(judge(walked, forged, signed.len()))
+    Ok(judge(walked, forged, signed.len(), true))
 }
 
 fn begin(

@@ -4,6 +4,7 @@
 //! that there is one. The numbers do tell how much is embargoed, and nothing else of it.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,12 +18,15 @@ use crate::domain::clock_guard::Doubt;
 use crate::domain::hold::HoldKind;
 use crate::metrics::labels::Reason;
 use crate::metrics::{Facts, Numbers, Parser};
-use crate::store::{self, Due};
+use crate::store::{self, Due, Location};
 
 /// How long what was asked about the server is told again.
 const KEPT: Duration = Duration::from_secs(5);
 /// How long the database has to answer whoever wants numbers.
 const PATIENCE: Duration = Duration::from_millis(700);
+
+/// How little space is as good as none, in bytes: a fix, and what is written down of it.
+const LITTLE: u64 = 1 << 20;
 
 /// Why a server is not wholly ready. Shown, it is fit for anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub enum Unready {
     DatabaseAway,
     /// The database cannot be written.
     DatabaseReadOnly,
+    /// So little space is left that what comes next may not be stored.
+    NoSpace,
 }
 
 impl Unready {
@@ -67,6 +73,7 @@ impl Unready {
             Self::Ahead(_) => Reason::ClockAhead,
             Self::DatabaseAway => Reason::DatabaseAway,
             Self::DatabaseReadOnly => Reason::DatabaseReadOnly,
+            Self::NoSpace => Reason::NoSpace,
         }
     }
 }
@@ -88,6 +95,9 @@ impl fmt::Display for Unready {
             Self::Ahead(ahead) => formatter.write_str(&clock_watch::late(*ahead)),
             Self::DatabaseAway => formatter.write_str("the database cannot be reached"),
             Self::DatabaseReadOnly => formatter.write_str("the database cannot be written"),
+            Self::NoSpace => {
+                formatter.write_str("the disk is full, or nearly so: nothing more can be stored")
+            }
         }
     }
 }
@@ -141,7 +151,20 @@ impl App {
             tracing::warn!("not ready: {error}");
             reasons.push(Unready::DatabaseReadOnly);
         }
+        // A small change is taken by a full disk, and what it was full for is not.
+        if self.folders().any(is_full) {
+            reasons.push(Unready::NoSpace);
+        }
         reasons
+    }
+
+    /// Where this server writes on its own machine.
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        let database = match self.store.location() {
+            Location::Sqlite(file) => file.parent(),
+            Location::Postgres(_) => None,
+        };
+        database.into_iter().chain(self.witness().map(|witness| witness.folder()))
     }
 
     /// What can be said without a look at the database.
@@ -241,6 +264,13 @@ fn shown(numbers: &store::Numbers, now: DateTime<Utc>) -> Numbers {
         copies: numbers.copies.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
         oldest_due_copy: age(numbers.next_copy),
     }
+}
+
+/// Whether a folder's disk is full. One that cannot be asked is not.
+fn is_full(folder: &Path) -> bool {
+    // SQLite's own folder is the empty path if its file has none.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LITTLE)
 }
 
 fn positive(duration: chrono::Duration) -> Duration {

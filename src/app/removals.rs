@@ -76,21 +76,16 @@ impl Operator<'_> {
         })
     }
 
-    /// Removes the contact at `address`; its certificate can be enrolled again.
-    pub fn remove_contact(&self, address: &str) -> Result<Removal, Refusal> {
+    /// Removes the contact at an address, whatever certificates it has there, or the one with a fingerprint; the
+    /// certificate can be enrolled again.
+    pub fn remove_contact(&self, who: &str) -> Result<Removal, Refusal> {
         let now = self.clock.now();
         self.store.write_now(|tx| {
-            let mut named = tx.contacts()?;
-            named.retain(|contact| contact.address.eq_ignore_ascii_case(address));
-            let Some(Contact { packager, address, .. }) = named.first().cloned() else {
-                return Err(Refusal::invalid(
-                    "contact",
-                    "no contact has this address; embargod packager list shows them",
-                ));
-            };
-            // A second certificate at the same address is the same person.
-            let mut organisations: Vec<PackagerId> = vec![packager];
+            let named = contacts_named(tx, who)?;
+            let mut address = String::new();
+            let mut organisations: Vec<PackagerId> = Vec::new();
             for contact in &named {
+                address.clone_from(&contact.address);
                 if !organisations.contains(&contact.packager) {
                     organisations.push(contact.packager.clone());
                 }
@@ -99,6 +94,9 @@ impl Operator<'_> {
             }
             let mut projects: Vec<Project> = Vec::new();
             let mut remarks = Vec::new();
+            if named.len() > 1 {
+                remarks.push(format!("it had {} certificates there; none of them counts any more", named.len()));
+            }
             for id in &organisations {
                 projects.extend(places(tx, id)?);
                 if contacts_of(tx, id)?.is_empty() {
@@ -274,6 +272,20 @@ fn contacts_of(tx: &mut Tx<'_>, packager: &PackagerId) -> Result<Vec<Contact>, R
     let mut contacts = tx.contacts()?;
     contacts.retain(|contact| contact.packager == *packager);
     Ok(contacts)
+}
+
+/// The contacts with this address, or the one whose certificate has this fingerprint.
+pub(super) fn contacts_named(tx: &mut Tx<'_>, who: &str) -> Result<Vec<Contact>, Refusal> {
+    let registered = tx.certificate_by_fingerprint(&plain_fingerprint(who))?.map(|stored| stored.id);
+    let mut named = tx.contacts()?;
+    named.retain(|contact| {
+        contact.address.eq_ignore_ascii_case(who) || Some(&contact.certificate) == registered.as_ref()
+    });
+    if named.is_empty() {
+        let detail = "no contact has this address or fingerprint; embargod packager list shows them";
+        return Err(Refusal::invalid("contact", detail));
+    }
+    Ok(named)
 }
 
 fn find_maintainer(tx: &mut Tx<'_>, who: &str) -> Result<Maintainer, Refusal> {

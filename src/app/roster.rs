@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Refusal;
+use super::removals::contacts_named;
 use crate::clock::Clock;
 use crate::domain::address::Address;
 use crate::domain::container::Container;
@@ -209,20 +210,24 @@ impl Operator<'_> {
         })
     }
 
-    /// Sets whether the contact at `address` gets everything in the container of RFC 4880, or in the one that goes
-    /// with its certificate; returns the one it gets from now on.
-    pub fn set_seipdv1_only(&self, address: &str, only: bool) -> Result<Container, Refusal> {
+    /// Sets whether the contact at an address, with each certificate that it has there, or the one with a fingerprint
+    /// gets everything in the container of RFC 4880, or in the one that goes with its certificate; returns address,
+    /// fingerprint and the container from now on.
+    pub fn set_seipdv1_only(
+        &self,
+        who: &str,
+        only: bool,
+    ) -> Result<Vec<(String, String, Container)>, Refusal> {
         let now = self.clock.now();
         self.store.write_now(|tx| {
-            let named = |contact: &Contact| contact.address.eq_ignore_ascii_case(address);
-            let contact = tx.contacts()?.into_iter().find(named);
-            let contact = contact.ok_or_else(|| {
-                Refusal::invalid("contact", "no contact has this address; embargod packager list shows them")
-            })?;
-            tx.set_seipdv1_only(&contact.certificate, only, now)?;
-            tx.audit(operator(now, "container set", contact.id.as_str()));
-            let stored = tx.certificate(&contact.certificate)?;
-            Ok(super::certificate_of(&stored)?.0.container())
+            let mut set = Vec::new();
+            for contact in contacts_named(tx, who)? {
+                tx.set_seipdv1_only(&contact.certificate, only, now)?;
+                tx.audit(operator(now, "container set", contact.id.as_str()));
+                let (certificate, _) = super::certificate_of(&tx.certificate(&contact.certificate)?)?;
+                set.push((contact.address, certificate.fingerprint(), certificate.container()));
+            }
+            Ok(set)
         })
     }
 

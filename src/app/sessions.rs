@@ -171,7 +171,7 @@ impl App {
 
 /// Whether every key that the challenge was encrypted to is one that counts today: who holds a subkey that
 /// its owner revoked may still have a copy of the certificate from before.
-fn opens_only_with_live_keys(
+pub(super) fn opens_only_with_live_keys(
     posted: &Certificate,
     merged: &Certificate,
     acceptance: &Acceptance,

@@ -62,6 +62,8 @@ labels!(
         DatabaseAway = "database_away",
         /// The database cannot be written.
         DatabaseReadOnly = "database_read_only",
+        /// Hardly any space is left.
+        NoSpace = "no_space",
     }
 );
 

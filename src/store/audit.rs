@@ -277,8 +277,8 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Shows every entry to `look`, in order, a batch in memory at a time; ends with the head. While a server
-    /// writes, the transaction has to begin with [`Tx::freeze`].
+    /// Shows every entry to `look`, in order, a batch in memory at a time; ends with the head, which names no entry if it
+    /// is missing. While a server writes, the transaction has to begin with [`Tx::freeze`].
     pub fn walk_audit<E: From<StoreError>>(
         &mut self,
         mut look: impl FnMut(&Chained) -> Result<(), E>,
@@ -297,7 +297,7 @@ impl Tx<'_> {
             rows.iter().try_for_each(&mut look)?;
         }
         let head = audit_head::table.select((audit_head::sequence, audit_head::hash)).first(self.db);
-        Ok(head.map_err(StoreError::from)?)
+        Ok(head.optional().map_err(StoreError::from)?.unwrap_or_default())
     }
 
     /// The whole log, checked against itself. Returns how many entries there are.

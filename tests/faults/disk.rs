@@ -44,6 +44,7 @@ async fn a_lift_that_meets_a_full_disk_happens_once_when_there_is_space() {
         // The small disk is mounted for the server alone; this is its view.
         let filler = format!("/proc/{}/root{}/state/filler", server.pid, folder.display());
         fill(&filler);
+        assert_eq!(client.get("/readyz").await.status, 503, "it says so before anything could not be stored");
         Clock::System.wait_until(lifts_at + FULL).await;
         assert!(!client.get("/").await.text().contains("/advisories/"), "it was published on a full disk");
         until_ready_says(&client, 503).await;

@@ -130,6 +130,57 @@ async fn a_stranger_comes_under_a_name_that_is_taken_only_if_the_operator_says_s
 }
 
 #[tokio::test]
+async fn whoever_decides_is_shown_what_is_known_of_an_applicant() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    let cases = [
+        (
+            person("Debian", &debian.address),
+            debian.address.clone(),
+            "requests",
+            "registered for debian, with another",
+        ),
+        (debian.person.clone(), debian.address.clone(), "requests", "registered already, for debian"),
+        (
+            mara.person.clone(),
+            "mara@requests.example".to_owned(),
+            "requests",
+            "that of the maintainer <mara@",
+        ),
+        (
+            person("Mara", "mara@requests.example"),
+            "mara@requests.example".to_owned(),
+            "requests",
+            "a maintainer has",
+        ),
+        (
+            person("Alpine", "a@alpine.example"),
+            "a@alpine.example".to_owned(),
+            "urllib3",
+            "there is no project urllib3",
+        ),
+        (person("Arch", "a@arch.example"), "a@arch.example".to_owned(), "requests", ""),
+    ];
+    for (key, contact, project, expected) in cases {
+        let opened = challenge(&server, &key).await;
+        let asked = wire::Apply { projects: vec![project.to_owned()], ..application(&opened, &contact) };
+        assert_eq!(sends(&server, "198.51.100.7", &asked).await.status, 202);
+        server
+            .as_operator(move |operator| {
+                let waiting = operator.applications().unwrap();
+                let remarks = operator.remarks_on(&waiting[0]).unwrap();
+                assert_eq!(remarks.len(), usize::from(!expected.is_empty()), "{remarks:?}");
+                assert!(remarks.iter().all(|remark| remark.contains(expected)), "{expected}: {remarks:?}");
+                operator.decline(&waiting).unwrap();
+                assert!(operator.applications().unwrap().is_empty());
+            })
+            .await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn the_answer_tells_neither_who_is_registered_nor_which_projects_there_are() {
     let server = TestServer::start().await;
     let registered = server.packager("debian").await;

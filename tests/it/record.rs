@@ -193,3 +193,33 @@ async fn a_checkpoint_that_somebody_else_put_there_is_named() {
     assert_eq!(verified(&server).await, Err(ChainFault::Forged(length)));
     server.finish().await;
 }
+
+#[tokio::test]
+async fn a_log_of_which_the_head_or_everything_is_gone_is_named_and_a_missing_anchor_is_said() {
+    let server = TestServer::start().await;
+    server.maintainer().opens(&crate::harness::ordinary_text()).await;
+    server.look().await;
+    server.clock.advance(std::time::Duration::from_secs(5));
+    server.look().await;
+    let written = head(&server).await.0;
+    assert!(verified(&server).await.unwrap().anchored);
+    let anchor = server.folder().join("anchor");
+    std::fs::rename(&anchor, server.folder().join("elsewhere")).unwrap();
+    assert!(!verified(&server).await.unwrap().anchored);
+    std::fs::rename(server.folder().join("elsewhere"), &anchor).unwrap();
+
+    let both = async |line: &str| server.meddle(line, line).await;
+    both("CREATE TABLE kept_head AS SELECT * FROM audit_head").await;
+    both("DELETE FROM audit_head").await;
+    let fault = verified(&server).await.unwrap_err();
+    assert_eq!(fault, ChainFault::Head { found: written, named: 0 });
+    both("CREATE TABLE kept_audit AS SELECT * FROM audit").await;
+    both("DELETE FROM audit").await;
+    let fault = verified(&server).await.unwrap_err();
+    assert!(matches!(fault, ChainFault::Truncated { found: 0, expected: 1.. }), "{fault}");
+    both("INSERT INTO audit SELECT * FROM kept_audit").await;
+    both("INSERT INTO audit_head SELECT * FROM kept_head").await;
+    both("DROP TABLE kept_head").await;
+    both("DROP TABLE kept_audit").await;
+    server.finish().await;
+}

@@ -68,6 +68,32 @@ async fn tries_to_log_in(server: &TestServer, packager: &Packager) -> u16 {
 }
 
 #[tokio::test]
+async fn a_contact_is_named_by_its_address_with_all_it_has_there_or_by_one_fingerprint() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let name = "Debian";
+    let other = person(name, &debian.address);
+    let other = server.packager_who_is("debian", name, &debian.address, other).await;
+    let fingerprint = other.person.certificate().fingerprint();
+    let (address, again) = (debian.address.clone(), other.clone());
+    server
+        .as_operator(move |operator| {
+            let certificate = again.person.certificate().to_armored();
+            operator.add_packager(&new_packager(&again, certificate.as_bytes())).unwrap();
+            assert_eq!(operator.set_seipdv1_only(&address, true).unwrap().len(), 2, "both of that address");
+            let one = operator.set_seipdv1_only(&fingerprint.to_lowercase(), false).unwrap();
+            assert_eq!((one.len(), &one[0].1), (1, &fingerprint));
+            let removal = operator.remove_contact(&fingerprint).unwrap();
+            assert_eq!((removal.who, removal.remarks.len()), (address, 0));
+            assert!(operator.remove_contact(&fingerprint).is_err());
+        })
+        .await;
+    assert_eq!(tries_to_log_in(&server, &other).await, 401);
+    assert_eq!(tries_to_log_in(&server, &debian).await, 200, "the other certificate counts as before");
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_removed_contact_is_shut_out_at_once_on_every_replica_and_can_be_enrolled_again_without_the_old_token()
  {
     let server = TestServer::start().await;

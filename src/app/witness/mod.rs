@@ -204,6 +204,11 @@ impl Witness {
         }
     }
 
+    /// Where the anchor lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Why nothing is remembered at present, if that is so.
     pub fn trouble(&self) -> Option<String> {
         self.memory().trouble.clone()

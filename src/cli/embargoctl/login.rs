@@ -57,11 +57,15 @@ pub(super) fn apply(context: &Context, wanted: &arguments::Apply) -> Result<Repo
     let choice = context.choice(Choice::default());
     let program = Programs::new(context.entropy.clone()).open(&choice)?;
     let certificate = wanted.keys.certificate.as_deref().map(read_file).transpose()?;
+    // Who logged in here before knows the server's key.
+    let name = context.global.profile.clone().unwrap_or_else(|| server.profile_name());
+    let before = context.profiles.read(&name)?.filter(|profile| profile.server == server.as_str());
+    let pinned = before.as_ref().map(|profile| profile.server_fingerprint.as_str());
     let request = LoginRequest {
         server: &server,
         certificate: certificate.as_deref(),
         key: wanted.keys.key.as_deref(),
-        expected_server: wanted.keys.server_fingerprint.as_deref(),
+        expected_server: wanted.keys.server_fingerprint.as_deref().or(pinned),
         choice: &choice,
     };
     let application = Apply {

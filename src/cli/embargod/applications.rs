@@ -9,7 +9,7 @@ use super::packager::{AdmitArguments, ask_the_owner, warnings};
 use super::screen::{self, item, plain, say};
 use crate::app::Refusal;
 use crate::app::applications::Admission;
-use crate::app::roster::Added;
+use crate::app::roster::{Added, Operator};
 use crate::cli::inspection;
 use crate::openpgp::Certificate;
 use crate::store::StoredApplication;
@@ -26,11 +26,13 @@ struct Listed {
     about: String,
     fingerprint: String,
     received_at: String,
+    remarks: Vec<String>,
     certificate: String,
 }
 
 impl Listed {
-    fn new(application: StoredApplication) -> Result<Self, Refusal> {
+    fn new(operator: &Operator<'_>, application: StoredApplication) -> Result<Self, Refusal> {
+        let remarks = operator.remarks_on(&application)?;
         let content = application.content;
         Ok(Self {
             id: application.id.to_string(),
@@ -38,7 +40,11 @@ impl Listed {
             contact: content.contact,
             projects: content.projects,
             about: content.about,
-            fingerprint: certificate(&content.certificate)?.fingerprint(),
+            fingerprint: certificate(&content.certificate).map_or_else(
+                |_| "an unreadable certificate".to_owned(),
+                |certificate| certificate.fingerprint(),
+            ),
+            remarks,
             received_at: application.received_at.to_rfc3339_opts(SecondsFormat::Secs, true),
             certificate: content.certificate,
         })
@@ -47,8 +53,9 @@ impl Listed {
 
 /// Shows what waits.
 pub(super) fn list(console: &Console, json: bool) -> Result<(), Failure> {
-    let waiting = console.operator().applications()?;
-    let waiting = waiting.into_iter().map(Listed::new).collect::<Result<Vec<_>, _>>()?;
+    let operator = console.operator();
+    let waiting = operator.applications()?.into_iter().map(|one| Listed::new(&operator, one));
+    let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
     if json {
         screen::json(&waiting);
         return Ok(());
@@ -65,6 +72,9 @@ pub(super) fn list(console: &Console, json: bool) -> Result<(), Failure> {
         item("", &format!("{} · received {}", one.fingerprint, one.received_at));
         if !one.about.is_empty() {
             item("", &plain(&one.about));
+        }
+        for remark in &one.remarks {
+            item("note", &plain(remark));
         }
     }
     item("next", &format!("embargod packager admit {} NAME, or decline {0}", &waiting[0].id[..SHOWN]));
@@ -98,12 +108,21 @@ pub(super) fn admit(console: &Console, arguments: &AdmitArguments) -> Result<(),
     Ok(())
 }
 
-/// Ends an application.
-pub(super) fn decline(console: &Console, id: &str) -> Result<(), Failure> {
+/// Ends applications: those whose ids begin so, or all.
+pub(super) fn decline(console: &Console, ids: &[String], all: bool) -> Result<(), Failure> {
     let operator = console.operator();
-    let application = operator.application(id)?;
-    operator.decline(&application)?;
-    item("declined", &format!("{} <{}>", plain(&application.content.name), application.content.contact));
+    let declined = if all {
+        operator.applications()?
+    } else {
+        ids.iter().map(|id| operator.application(id)).collect::<Result<_, _>>()?
+    };
+    operator.decline(&declined)?;
+    for application in &declined {
+        item("declined", &format!("{} <{}>", plain(&application.content.name), application.content.contact));
+    }
+    if declined.is_empty() {
+        say("no application waits");
+    }
     Ok(())
 }
 

@@ -92,13 +92,21 @@ fn show(verdict: &Result<Whole, ChainFault>, json: bool) -> ExitCode {
     match verdict {
         Ok(whole) if json => screen::json(&json!({
             "whole": true, "entries": whole.entries, "confirmed": whole.confirmed, "checkpoints": whole.checkpoints,
+            "anchored": whole.anchored,
         })),
         Err(fault) if json => {
             screen::json(&json!({"whole": false, "entry": fault.entry(), "fault": fault.to_string()}));
         }
-        Ok(Whole { entries, confirmed, checkpoints }) => {
+        Ok(Whole { entries, confirmed, checkpoints, anchored }) => {
             screen::item("ok", &format!("{entries} entries, the chain is whole"));
             screen::item("signed", &format!("up to entry {confirmed}, {checkpoints} checkpoints agree"));
+            if !anchored {
+                screen::item(
+                    "WARN",
+                    "there is no anchor in the state directory: a log whose end was cut off, together with its checkpoints, \
+                     would look like this one. A server that runs writes one; compare with an export if this one did",
+                );
+            }
         }
         Err(fault) => {
             screen::item("FAIL", &fault.to_string());

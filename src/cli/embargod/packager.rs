@@ -34,7 +34,7 @@ pub(super) enum PackagerCommand {
         embargod packager container security@debian.example by-certificate\n\n\
         Holders of version 4 keys get SEIPD version 1 in any case: every program reads it.")]
     Container {
-        /// The contact's address.
+        /// The contact's address, or the fingerprint of one of its certificates.
         contact: String,
         /// The form.
         form: Form,
@@ -55,11 +55,14 @@ pub(super) enum PackagerCommand {
         project: Option<String>,
     },
     /// Removes a contact: no mail and no login any more.
-    #[command(after_help = "Example:\n  embargod packager remove-contact ada@debian.example\n\n\
+    #[command(after_help = "Examples:\n  embargod packager remove-contact ada@debian.example\n      \
+        with every certificate that it has\n  \
+        embargod packager remove-contact 5E086C54D1B2A3F405162738495A6B7C8D9E0F10\n      \
+        the one certificate alone, such as one that was admitted by mistake\n\n\
         The same key can be added again later. If it must never be used again: embargod certificate revoke.")]
     RemoveContact {
-        /// The contact's address.
-        address: String,
+        /// The contact's address, or the fingerprint of one of its certificates.
+        contact: String,
     },
     /// Lists who asked to be told ahead and waits for an answer.
     #[command(after_help = "Examples:\n  embargod packager applications\n  \
@@ -80,10 +83,16 @@ pub(super) enum PackagerCommand {
         one more person of a packager that is there already: hears at once all that it hears")]
     Admit(AdmitArguments),
     /// Ends an application; nobody is told.
-    #[command(after_help = "Example:\n  embargod packager decline 8k2f")]
+    #[command(after_help = "Examples:\n  embargod packager decline 8k2f\n  \
+        embargod packager decline 8k2f q0x8 z71c\n  \
+        embargod packager decline --all\n      after a flood: who meant it applies again")]
     Decline {
-        /// How the application's id begins.
-        application: String,
+        /// How the applications' ids begin.
+        #[arg(required_unless_present = "all")]
+        applications: Vec<String>,
+        /// Every application that waits.
+        #[arg(long, conflicts_with = "applications")]
+        all: bool,
     },
     /// Lists contacts with their keys and projects.
     List {
@@ -180,18 +189,22 @@ pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode,
         },
         PackagerCommand::Container { contact, form } => {
             let only = matches!(form, Form::Seipdv1);
-            let container = console.operator().set_seipdv1_only(&contact, only)?;
-            item("ok", &format!("<{contact}> gets what is sent from now on as {container}"));
+            for (address, fingerprint, container) in console.operator().set_seipdv1_only(&contact, only)? {
+                item("ok", &format!("<{address}> gets what is sent from now on as {container}"));
+                item("", &fingerprint);
+            }
         }
         PackagerCommand::Remove { slug, project } => {
             screen::removed("removed", &console.operator().remove_packager(&slug, project.as_deref())?);
         }
-        PackagerCommand::RemoveContact { address } => {
-            screen::removed("removed", &console.operator().remove_contact(&address)?);
+        PackagerCommand::RemoveContact { contact } => {
+            screen::removed("removed", &console.operator().remove_contact(&contact)?);
         }
         PackagerCommand::Applications { json } => applications::list(&console, json)?,
         PackagerCommand::Admit(arguments) => applications::admit(&console, &arguments)?,
-        PackagerCommand::Decline { application } => applications::decline(&console, &application)?,
+        PackagerCommand::Decline { applications, all } => {
+            applications::decline(&console, &applications, all)?;
+        }
         PackagerCommand::List { json } => list(&console, json)?,
     }
     Ok(ExitCode::SUCCESS)
