@@ -9,8 +9,10 @@ use std::io::{self, BufRead, Write};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{Refusal, recovery};
+use crate::domain::hex;
 use crate::store::{AuditEntry, AuditHead, ChainFault, Store, StoreError, TableShape, Tx};
 
 const KIND: &str = "backup 1";
@@ -31,6 +33,11 @@ pub enum CopyError {
     /// A line that stands where none like it may stand.
     #[error("line {0} of the backup is damaged")]
     Damaged(usize),
+    /// Its lines are not those that were written.
+    #[error(
+        "the backup was damaged or changed after it was written; nothing was changed. Decrypt it again, and look what gpg says"
+    )]
+    Changed,
     /// It ends before its end.
     #[error("the backup is cut off: its end is missing")]
     CutOff,
@@ -89,11 +96,32 @@ pub struct Header {
     pub migrations: Vec<String>,
 }
 
-/// The last line: how many rows of each table were written.
+/// The last line: how many rows of each table were written, and the SHA-256 of all lines before it, lower-case hex.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct End {
     rows: BTreeMap<String, i64>,
+    /// Nothing in a backup of the first versions.
+    #[serde(default)]
+    sha256: Option<String>,
+}
+
+/// Writes into `sink`, and remembers the digest of what it wrote.
+struct Digested<'a> {
+    sink: &'a mut dyn Write,
+    digest: Sha256,
+}
+
+impl Write for Digested<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
 }
 
 /// What was copied.
@@ -142,10 +170,11 @@ pub fn write(
     store.read_now(|tx| {
         tx.freeze()?;
         let header = header(tx, now)?;
-        line(sink, &header)?;
+        let mut sink = Digested { sink, digest: Sha256::new() };
+        line(&mut sink, &header)?;
         let mut rows = BTreeMap::new();
         for shape in tx.tables()? {
-            line(sink, &shape)?;
+            line(&mut sink, &shape)?;
             let mut count = 0;
             tx.each_row(&shape, |row| {
                 count += 1;
@@ -154,7 +183,8 @@ pub fn write(
             progress(&shape.table, count);
             rows.insert(shape.table, count);
         }
-        line(sink, &End { rows: rows.clone() })?;
+        let sha256 = Some(hex(&sink.digest.clone().finalize()));
+        line(&mut sink, &End { rows: rows.clone(), sha256 })?;
         Ok(Copied { header, rows })
     })
 }
@@ -245,7 +275,7 @@ pub fn restore(
     now: DateTime<Utc>,
     progress: Progress<'_>,
 ) -> Result<Copied, CopyError> {
-    let mut lines = Lines { source, number: 0, text: String::new() };
+    let mut lines = Lines { source, number: 0, text: String::new(), before: Sha256::new() };
     let first = lines.next().map_err(not_text)?.ok_or(CopyError::NotABackup(""))?;
     let header: Header = serde_json::from_str(first).map_err(|_| CopyError::NotABackup(hint(first)))?;
     if header.embargod != KIND {
@@ -263,6 +293,10 @@ pub fn restore(
                 loader.table(tx, shape)?;
             } else if let Ok(end) = serde_json::from_str::<End>(text) {
                 report(&loader, progress);
+                let found = hex(&lines.before.clone().finalize());
+                if end.sha256.is_some_and(|written| written != found) {
+                    return Err(CopyError::Changed);
+                }
                 break end.rows;
             } else {
                 return Err(CopyError::Damaged(number));
@@ -297,10 +331,13 @@ struct Lines<R> {
     source: R,
     number: usize,
     text: String,
+    /// Of all lines before this one.
+    before: Sha256,
 }
 
 impl<R: BufRead> Lines<R> {
     fn next(&mut self) -> io::Result<Option<&str>> {
+        self.before.update(&self.text);
         self.text.clear();
         if self.source.read_line(&mut self.text)? == 0 {
             return Ok(None);

@@ -17,8 +17,9 @@ use crate::app::Refusal;
 const ORDINARY: usize = 64 << 10;
 /// What all bodies of one network may take, in bytes: the largest that there is.
 const OF_ONE: usize = super::MAX_COMMAND;
-/// What the bodies of all strangers may take, in bytes.
-const OF_STRANGERS: usize = 2 * OF_ONE;
+/// What the bodies of all strangers may take, in bytes: one that is opened takes as much again, and a flood of the
+/// largest is to cost 64 MiB at most.
+const OF_STRANGERS: usize = OF_ONE;
 /// What the bodies of all who are known may take, in bytes.
 const OF_KNOWN: usize = 8 * OF_ONE;
 /// How long who finds no room should wait, in seconds: as long as one takes on an ordinary line.
@@ -141,19 +142,19 @@ mod tests {
     fn strangers_share_what_there_is_and_take_nothing_of_those_who_are_known() {
         let bodies = Bodies::default();
         let mut first = room(&bodies, 1, false);
-        first.grow(OF_ONE - 1).unwrap();
-        let mut second = room(&bodies, 1, false);
-        assert!(matches!(second.grow(2), Err(Refusal::TooMany { seconds: WAIT })), "one has its share");
-        second.grow(1).unwrap();
-        let mut third = room(&bodies, 2, false);
-        third.grow(OF_ONE).unwrap();
+        first.grow(OF_STRANGERS - 2).unwrap();
+        let mut second = room(&bodies, 2, false);
+        assert!(matches!(second.grow(3), Err(Refusal::TooMany { seconds: WAIT })));
+        second.grow(2).unwrap();
         assert!(room(&bodies, 3, false).grow(1).is_err(), "nothing is left for strangers");
         let mut known = room(&bodies, 4, true);
         known.grow(OF_ONE).unwrap();
-        assert!(room(&bodies, 4, true).grow(1).is_err());
-        drop((first, second, third));
+        assert!(room(&bodies, 4, true).grow(1).is_err(), "one has its share");
+        let mut other = room(&bodies, 5, true);
+        other.grow(OF_ONE).unwrap();
+        drop((first, second));
         room(&bodies, 3, false).grow(OF_ONE).unwrap();
-        drop(known);
+        drop((known, other));
         let taken = bodies.0.lock().unwrap();
         assert_eq!((taken.networks.len(), taken.strangers, taken.known), (0, 0, 0), "nobody is remembered");
     }

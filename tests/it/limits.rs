@@ -366,7 +366,7 @@ async fn bodies_that_never_end_take_their_share_and_nothing_of_a_maintainer_or_o
         server.client.call("POST", "/api/v1/embargoes", &headers, Some(vec![b'x'; 1 << 20])).await.status
     };
     let mut held: Vec<Option<TcpStream>> = vec![None, None, None];
-    let shares = [("198.51.100.1", 23), ("198.51.100.2", 23), ("198.51.100.4", 2)];
+    let shares = [("198.51.100.1", 20), ("198.51.100.2", 3), ("198.51.100.4", 1)];
     // Until all of it has arrived, and nothing is left for another.
     loop {
         let begins = begins.clone();
