@@ -52,8 +52,17 @@ impl Installation {
 
     /// A server that answers, where it does, and what it logs from then on.
     fn serve(&self) -> (Child, String, BufReader<std::process::ChildStderr>) {
+        self.serve_with(None)
+    }
+
+    /// The same with one more variable in its environment.
+    fn serve_with(
+        &self,
+        variable: Option<(&str, &str)>,
+    ) -> (Child, String, BufReader<std::process::ChildStderr>) {
         let mut server = self
             .command(&["serve", "--listen", "127.0.0.1:0"])
+            .envs(variable)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -95,6 +104,24 @@ fn half_a_request(address: &str) -> TcpStream {
     assert_eq!(&asked, b"HTTP/1.1 100");
     stream.write_all(b"half").unwrap();
     stream
+}
+
+#[test]
+#[cfg(target_env = "gnu")]
+fn a_server_gives_the_memory_of_large_messages_back_unless_it_was_told_how_to_keep_it() {
+    let installation = Installation::new();
+    for (told, expected) in [(None, "262144"), (Some("1000000"), "1000000")] {
+        let (mut server, _, _log) =
+            installation.serve_with(told.map(|value| ("MALLOC_MMAP_THRESHOLD_", value)));
+        let environment = std::fs::read(format!("/proc/{}/environ", server.id())).unwrap();
+        let expected = format!("MALLOC_MMAP_THRESHOLD_={expected}");
+        assert!(environment.split(|byte| *byte == 0).any(|word| word == expected.as_bytes()));
+        let words = std::fs::read(format!("/proc/{}/cmdline", server.id())).unwrap();
+        let words: Vec<_> = words.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy).collect();
+        assert_eq!(words, ["serve", "--listen", "127.0.0.1:0", ""]);
+        terminate(&server);
+        assert_eq!(server.wait().unwrap().code(), Some(0));
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod init;
 mod invitation;
 mod key;
 mod log;
+mod memory;
 mod migrate;
 mod packager;
 mod pages;

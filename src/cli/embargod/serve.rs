@@ -13,7 +13,7 @@ use super::console::{Console, Global, location, settings};
 use super::failure::Failure;
 use super::practice::{ClockFile, Practice};
 use super::screen::{item, say};
-use super::{log, practice};
+use super::{log, memory, practice};
 use crate::app::App;
 use crate::cli::assembly::{Assembled, Parts, Serving};
 use crate::clock::{Clock, VirtualClock};
@@ -52,6 +52,9 @@ struct Prepared {
 
 /// Serves until told to stop.
 pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCode, Failure> {
+    if !arguments.check {
+        memory::give_back_large_blocks();
+    }
     let mut console = Console::open(global)?;
     console.config.server.listen = arguments.listen.unwrap_or(console.config.server.listen);
     console.config.metrics.listen = arguments.metrics.or(console.config.metrics.listen);
