@@ -8,6 +8,7 @@ mod pace;
 mod stream;
 
 pub mod maildir;
+pub mod memory;
 pub mod pool;
 pub mod smtp;
 

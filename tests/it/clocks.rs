@@ -3,7 +3,7 @@
 
 use chrono::Duration;
 
-use crate::harness::{TestServer, utc};
+use crate::harness::{Change, TestServer, utc};
 
 const MARA: &str = "mara@requests.example";
 
@@ -146,5 +146,28 @@ async fn head_says_of_what_is_public_what_get_would_and_of_nothing_else_anything
         assert!(head.body.is_empty() && !get.body.is_empty(), "{path}");
     }
     assert_eq!(server.client.call("HEAD", "/board", &[], None).await.status, 405);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_promised_in_summer_time_is_lifted_at_that_hour_of_winter_time() {
+    let server = TestServer::start().await;
+    let debian = server.packager("debian").await;
+    let mara = server.maintainer();
+    server.clock.advance_to(utc("2026-10-14T12:00:00Z"));
+    let id = mara.prepares("2026-10-26 14:00").await;
+    mara.does(&Change::send(&id, None, true)).await.accepted();
+    server.run_worker_until_idle().await;
+    let text = debian.mailbox(&server.sink).remove(0).text;
+    assert!(text.contains("13:00 UTC") || text.contains("13:00Z"), "both clocks are told: {text}");
+    assert!(text.contains("14:00"), "{text}");
+    // As the night passes in which the clocks go back, and up to the last second.
+    for (instant, lifted) in
+        [("2026-10-25T01:30:00Z", 0), ("2026-10-26T12:59:59Z", 0), ("2026-10-26T13:00:00Z", 1)]
+    {
+        server.clock.advance_to(utc(instant));
+        assert_eq!(server.run_worker_until_idle().await.lifted.len(), lifted, "{instant}");
+    }
+    assert!(is_public(&server).await);
     server.finish().await;
 }

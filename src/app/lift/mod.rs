@@ -32,8 +32,8 @@ const LOSSES: usize = 8;
 
 /// What became of a due lift in one round.
 enum Outcome {
-    /// It is public under this id, and was due at this instant.
-    Lifted(String, DateTime<Utc>),
+    /// It is public under this id, was due at this instant, and lacks so many of its formats.
+    Lifted { advisory: String, lifts_at: DateTime<Utc>, left_out: usize },
     /// It is not due any more.
     Passed,
     /// It cannot be lifted now.
@@ -128,8 +128,9 @@ impl App {
             let (mut again, mut lost) = (Vec::new(), Vec::new());
             for (id, outcome) in round {
                 match outcome {
-                    Outcome::Lifted(advisory, lifts_at) => {
+                    Outcome::Lifted { advisory, lifts_at, left_out } => {
                         self.count_lift(lifts_at);
+                        (0..left_out).for_each(|_| self.metrics.alarmed(Alarm::FormatLeftOut));
                         lifted.push(advisory);
                     }
                     Outcome::Passed => {}
@@ -181,7 +182,8 @@ impl App {
         };
         let (published, next) = tokio::join!(publishing, rendering);
         let published = published?;
-        let lifted = published.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Lifted(..))).count();
+        let lifted =
+            published.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Lifted { .. })).count();
         round.extend(published);
         Ok((round, next.filter(|_| lifted == expected)))
     }
@@ -262,7 +264,7 @@ impl App {
         let mut round = Round::new();
         for one in rendered {
             let outcome = match due_instant(one, due_by, shared) {
-                _ if round.last().is_some_and(|(_, last)| !matches!(last, Outcome::Lifted(..))) => {
+                _ if round.last().is_some_and(|(_, last)| !matches!(last, Outcome::Lifted { .. })) => {
                     Outcome::Again
                 }
                 Ok(true) => match self.attempt_lifts(tx, from_ref(one))? {
@@ -311,9 +313,6 @@ impl App {
         let told: Vec<NewNotice> = lifts.iter().flat_map(|one| self.news_of(one)).collect();
         tx.insert_notices(&told, now)?;
         for one in lifts {
-            for _ in &one.left_out {
-                self.metrics.alarmed(Alarm::FormatLeftOut);
-            }
             tx.audit(entry(now, &Actor::Server, "lifted", one.id(), &one.advisory.id, Vec::new()));
         }
         Ok(())
@@ -372,7 +371,8 @@ fn read_batch(tx: &mut Tx<'_>, ids: &[EmbargoId], now: DateTime<Utc>) -> Result<
 fn lifted(one: &Rendered) -> (EmbargoId, Outcome) {
     let stage = &one.prepared.case.embargo.stage;
     let lifts_at = stage.schedule().map_or(one.advisory.timeline.lifted_at, |schedule| schedule.lifts_at);
-    (one.id().clone(), Outcome::Lifted(one.advisory.id.clone(), lifts_at))
+    let (advisory, left_out) = (one.advisory.id.clone(), one.left_out.len());
+    (one.id().clone(), Outcome::Lifted { advisory, lifts_at, left_out })
 }
 
 /// Whether its instant has come by the clock that this server believes; a refusal if the database's says otherwise.

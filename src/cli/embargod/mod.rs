@@ -23,7 +23,6 @@ mod init;
 mod invitation;
 mod key;
 mod log;
-mod memory;
 mod migrate;
 mod packager;
 mod pages;

@@ -13,13 +13,14 @@ use super::console::{Console, Global, location, settings};
 use super::failure::Failure;
 use super::practice::{ClockFile, Practice};
 use super::screen::{item, say};
-use super::{log, memory, practice};
+use super::{log, practice};
 use crate::app::App;
 use crate::cli::assembly::{Assembled, Parts, Serving};
 use crate::clock::{Clock, VirtualClock};
 use crate::config::Config;
 use crate::domain::instant::display_instant;
 use crate::entropy::Entropy;
+use crate::outbound::memory;
 
 /// Arguments of `embargod serve`.
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
 
 /// Starts this program again in the same process, unless whoever started it has said how memory is kept. Where that is
 /// not allowed it goes on as it is.
-pub(super) fn give_back_large_blocks() {
+pub fn give_back_large_blocks() {
     let (name, value) = THRESHOLD;
     if std::env::var_os(name).is_some() || cfg!(not(target_env = "gnu")) {
         return;
