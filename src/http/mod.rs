@@ -112,7 +112,7 @@ pub async fn serve(
         patience: limits.request_time(),
         app,
     };
-    let (connections, request_time) = (Connections::new(limits), limits.request_time());
+    let (connections, head_time) = (Connections::new(limits), limits.request_time().min(HEAD_TIME));
     let server = Server::build().workers(workers).shutdown_timeout(10).disable_signals();
     let ending = server.graceful_shutdown_signal();
     let server = server
@@ -138,7 +138,7 @@ pub async fn serve(
                     let ending = ending.clone();
                     async move { ending.notified().await }
                 })
-                .client_request_timeout(request_time.min(HEAD_TIME))
+                .client_request_timeout(head_time)
                 .client_disconnect_timeout(DISCONNECT_TIME)
                 .keep_alive(KEEP_ALIVE)
                 .on_connect_ext(move |connection: &InTurn, extensions| {
@@ -146,9 +146,9 @@ pub async fn serve(
                     connections.admit(connection.stream(), extensions);
                 })
                 .h1(map_config(service, |()| AppConfig::default()));
-            fn_service(|stream: TcpStream| {
+            fn_service(move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
-                ready(Ok((InTurn::new(stream), peer)))
+                ready(Ok((InTurn::new(stream, head_time), peer)))
             })
             .and_then(http)
         })?

@@ -5,13 +5,16 @@
 //! cost nothing: in the socket of whoever sends them.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 /// How much is read at once, in bytes.
 const AT_ONCE: usize = 8 << 10;
@@ -32,12 +35,24 @@ enum Part {
     Unmeasured,
 }
 
+/// What was seen of a head so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Nothing but ends of lines, which may stand before it.
+    Nothing,
+    /// Part of a line.
+    Line,
+    /// The end of a line, perhaps with a carriage return after it.
+    LineEnd,
+}
+
 /// Which part of a connection has its turn.
 #[derive(Debug)]
 struct Turns {
     part: Part,
-    /// How much of the end of a head was seen: a line's end, perhaps with a carriage return after it.
-    line_ended: bool,
+    head: Seen,
+    /// Until when what was let in has to become a request.
+    deadline: Option<Pin<Box<Sleep>>>,
     /// What was read and is not let in yet.
     held: BytesMut,
     /// Whether the last answer waits for the other side to take it.
@@ -68,14 +83,14 @@ impl Turns {
             Part::Head => {
                 for (place, byte) in bytes.iter().enumerate() {
                     match byte {
-                        b'\n' if self.line_ended => {
-                            self.line_ended = false;
+                        b'\n' if self.head == Seen::LineEnd => {
+                            self.head = Seen::Nothing;
                             self.part = Part::Nothing;
                             return place + 1;
                         }
-                        b'\n' => self.line_ended = true,
-                        b'\r' => {}
-                        _ => self.line_ended = false,
+                        b'\n' if self.head == Seen::Line => self.head = Seen::LineEnd,
+                        b'\r' | b'\n' => {}
+                        _ => self.head = Seen::Line,
                     }
                 }
                 bytes.len()
@@ -98,6 +113,7 @@ impl Turn {
     /// A request is looked at: its body is let in, of this length or of none that was said.
     pub(super) fn body(&self, length: Option<u64>) {
         let mut turns = self.0.borrow_mut();
+        turns.deadline = None;
         match length {
             Some(0) => {}
             Some(left) => turns.part = Part::Body { left, answered: false },
@@ -122,20 +138,23 @@ impl Turn {
 #[derive(Debug)]
 pub(super) struct InTurn<S = TcpStream> {
     stream: S,
+    head_time: Duration,
     turns: Rc<RefCell<Turns>>,
 }
 
 impl<S> InTurn<S> {
-    pub(super) fn new(stream: S) -> Self {
+    /// A connection on which the head of a request takes `head_time` at most.
+    pub(super) fn new(stream: S, head_time: Duration) -> Self {
         let turns = Turns {
             part: Part::Head,
-            line_ended: false,
+            head: Seen::Nothing,
+            deadline: None,
             held: BytesMut::new(),
             untaken: false,
             rested: true,
             reader: None,
         };
-        Self { stream, turns: Rc::new(RefCell::new(turns)) }
+        Self { stream, head_time, turns: Rc::new(RefCell::new(turns)) }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -156,6 +175,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for InTurn<S> {
     ) -> Poll<std::io::Result<()>> {
         let turns = Rc::clone(&self.turns);
         let mut turns = turns.borrow_mut();
+        if turns.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
         if turns.untaken || turns.part == Part::Nothing {
             turns.reader = Some(context.waker().clone());
             return Poll::Pending;
@@ -172,6 +194,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for InTurn<S> {
                 return Poll::Ready(Ok(()));
             }
             turns.held.extend_from_slice(read.filled());
+        }
+        if turns.part == Part::Head && turns.deadline.is_none() {
+            // Looked at when more is read, and that is at once.
+            turns.deadline = Some(Box::pin(sleep(self.head_time)));
         }
         let mut held = std::mem::take(&mut turns.held);
         let admitted = turns.admit(&held[..held.len().min(buffer.remaining())]);
@@ -236,7 +262,8 @@ mod tests {
         async fn saying(text: &str) -> Self {
             let (stream, mut other) = duplex(64 << 10);
             other.write_all(text.as_bytes()).await.unwrap();
-            Self { connection: InTurn::new(stream), other, woken: Arc::default() }
+            let connection = InTurn::new(stream, Duration::from_secs(15));
+            Self { connection, other, woken: Arc::default() }
         }
 
         /// What is let in; nothing if there is to be waited.
@@ -310,5 +337,30 @@ mod tests {
         pair.other.read_exact(&mut taken).await.unwrap();
         assert!(Pin::new(&mut pair.connection).poll_write(&mut context, &answer).is_ready());
         assert_eq!((pair.woken(), pair.reads()), (1, Some("GET /b\r\n\r\n".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn what_becomes_no_request_in_time_ends_the_connection() {
+        let hurried = async |text| {
+            let mut pair = Pair::saying(text).await;
+            pair.connection.head_time = Duration::from_millis(1);
+            pair
+        };
+        for text in ["GET /a", "\r\n\r\n", "\0\r\n\r\n"] {
+            let mut pair = hurried(text).await;
+            let mut bytes = [0; 64];
+            assert_eq!(pair.connection.read(&mut bytes).await.unwrap(), text.len());
+            let error = pair.connection.read(&mut bytes).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{text:?}");
+        }
+        let mut pair = hurried("\r\n\r\nGET /a\r\n\r\nGET").await;
+        let turn = pair.connection.turn();
+        assert_eq!(pair.reads().unwrap(), "\r\n\r\nGET /a\r\n\r\n", "what stands before it is no head");
+        turn.body(Some(0));
+        assert!(pair.connection.turns.borrow().deadline.is_none(), "an answer has its own time");
+        turn.answered();
+        assert_eq!(pair.reads().unwrap(), "GET");
+        let error = pair.connection.read(&mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "the second head too");
     }
 }

@@ -136,6 +136,13 @@ async fn who_sends_a_byte_now_and_then_is_not_waited_for() {
     // The head of a request is not waited for either; how that is said is up to the library.
     let answer = says(&server.client, b"GET / HTTP/1.1\r\nHost: loc".to_vec()).await;
     assert!(["408", "none"].contains(&status(&answer)), "{answer}");
+    let half = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: loc".to_vec();
+    let answer = says(&server.client, half).await;
+    assert_eq!(
+        status(&answer),
+        "200",
+        "the first is answered, and the second head has no more time: {answer}"
+    );
     assert_eq!(server.client.get("/livez").await.status, 200);
     server.finish().await;
 }
