@@ -46,6 +46,7 @@ use crate::clock::Clock;
 use crate::domain::address::Address;
 use crate::domain::id::{ContactId, EmbargoId, MaintainerId, PackagerId};
 use crate::entropy::Entropy;
+use crate::formats::changelog;
 use crate::metrics::Metrics;
 use crate::openpgp::{Acceptance, Certificate, ParsePool, ServerKey};
 use crate::store::{AuditEntry, Store, StoredCertificate};
@@ -85,6 +86,8 @@ pub struct App {
     pub pulse: pulse::Pulse,
     /// What is counted.
     pub metrics: Metrics,
+    /// What writes changelog entries: the format that a lift can do without.
+    pub changelog: changelog::Entry,
     server_key: Arc<RwLock<Option<Arc<ServerKey>>>>,
     /// For what strangers send, and for what comes in the name of maintainers: a flood of one delays not the other.
     strangers: Arc<ParsePool>,
@@ -138,6 +141,7 @@ impl App {
         Ok(Self {
             pulse: pulse::Pulse::new(clock.clone()),
             metrics: Metrics::new(clock.now()),
+            changelog: changelog::entry,
             store,
             clock,
             entropy,

@@ -36,6 +36,23 @@ pub fn address() -> SocketAddr {
         .unwrap_or_else(|_| panic!("EMBARGOD_TEST_POSTGRES names an address and a port, not {host:?}"))
 }
 
+/// A way to a database: what the program connects to, and whether a pooler hands out its connections by the transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    pub through: SocketAddr,
+    pub pooled: bool,
+}
+
+/// Where a pooler stands in front of the server that hands out its connections by the transaction.
+pub fn pooler() -> SocketAddr {
+    let named = std::env::var("EMBARGOD_FAULTS_POOLER").expect(
+        "EMBARGOD_FAULTS_POOLER names the address and port of a PgBouncer; tests/faults/run starts one",
+    );
+    named
+        .parse()
+        .unwrap_or_else(|_| panic!("EMBARGOD_FAULTS_POOLER names an address and a port, not {named:?}"))
+}
+
 /// A database on the PostgreSQL server; dropped with the value.
 #[derive(Debug)]
 pub struct PostgresDatabase {
@@ -52,17 +69,13 @@ impl PostgresDatabase {
     }
 
     /// Its address, at another host and port if something stands between.
-    pub fn url(&self, through: Option<SocketAddr>) -> String {
+    pub fn url(&self, way: Option<Way>) -> String {
         let url = server().unwrap();
         let (before, _) = url.rsplit_once('/').unwrap();
-        let before = match through {
-            Some(address) => {
-                let (user, _) = before.rsplit_once('@').unwrap();
-                format!("{user}@{address}")
-            }
-            None => before.to_owned(),
-        };
-        format!("{before}/{}", self.name)
+        let Some(Way { through, pooled }) = way else { return format!("{before}/{}", self.name) };
+        let (user, _) = before.rsplit_once('@').unwrap();
+        let pooler = if pooled { "?pooler=transaction" } else { "" };
+        format!("{user}@{through}/{}{pooler}", self.name)
     }
 }
 

@@ -11,7 +11,7 @@ use embargod::openpgp::Certificate;
 use embargod::wire;
 use tempfile::TempDir;
 
-use crate::database::{Kind, PostgresDatabase, copy_folder};
+use crate::database::{Kind, PostgresDatabase, Way, copy_folder};
 use crate::fault::Target;
 use crate::harness::{Change, Client, Maintainer, Packager, Series, ordinary_text};
 use crate::patience::Since;
@@ -56,13 +56,13 @@ impl Place {
     }
 
     /// Writes the configuration of a replica, and its folder if it is not there.
-    pub fn configure(&self, replica: usize, url: &str, relay: SocketAddr, database: Option<SocketAddr>) {
+    pub fn configure(&self, replica: usize, url: &str, relay: SocketAddr, way: Option<Way>) {
         let folder = self.folder(replica);
         if replica > 0 && !folder.exists() {
             copy_folder(&self.folder(0), &folder);
         }
         let database = match &self.database {
-            Some(made) => made.url(database),
+            Some(made) => made.url(way),
             None => "state/embargod.sqlite".to_owned(),
         };
         write_configuration(&folder, url, &database, relay);

@@ -101,13 +101,13 @@ async fn round(template: Arc<Template>, point: Point) -> Counted {
                 }
                 Pass::Yes
             };
-            Some(Proxy::start(script).await)
+            Some(Proxy::start(false, script).await)
         }
         Point::Relay(..) | Point::Call(..) | Point::Failure(..) => None,
     };
     let port = free_port();
     let base = format!("http://127.0.0.1:{port}");
-    place.configure(0, &base, relay.door(0), proxy.as_ref().map(|proxy| proxy.address));
+    place.configure(0, &base, relay.door(0), proxy.as_ref().map(|proxy| proxy.way));
     let watcher = Watcher::start(std::slice::from_ref(&base), &template.public_paths, 3);
     let under = match point {
         Point::Call(call, when) => Under::Strace { call, injection: format!("signal=SIGKILL:when={when}") },

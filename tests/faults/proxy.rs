@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::database;
+use crate::database::{self, Way};
 
 /// What a script says to a piece that is about to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +36,17 @@ type Script = dyn Fn(&Piece<'_>) -> Pass + Send + Sync;
 
 /// A way to the database; closed when dropped.
 pub struct Proxy {
-    pub address: SocketAddr,
+    pub way: Way,
     open: watch::Sender<bool>,
     _task: JoinSet<()>,
 }
 
 impl Proxy {
-    pub async fn start(script: impl Fn(&Piece<'_>) -> Pass + Send + Sync + 'static) -> Self {
+    /// It leads to the server, or to the pooler in front of it.
+    pub async fn start(pooled: bool, script: impl Fn(&Piece<'_>) -> Pass + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let way = Way { through: listener.local_addr().unwrap(), pooled };
+        let far = if pooled { database::pooler() } else { database::address() };
         let (open, opened) = watch::channel(true);
         let script: Arc<Script> = Arc::new(script);
         let mut task = JoinSet::new();
@@ -53,13 +55,13 @@ impl Proxy {
             loop {
                 tokio::select! {
                     Ok((stream, _)) = listener.accept() => {
-                        ways.spawn(carry(stream, Arc::clone(&script), opened.clone()));
+                        ways.spawn(carry(stream, far, Arc::clone(&script), opened.clone()));
                     }
                     Some(_) = ways.join_next() => {}
                 }
             }
         });
-        Self { address, open, _task: task }
+        Self { way, open, _task: task }
     }
 
     /// Lets nothing pass any more, in either direction, without closing anything: a network that is gone.
@@ -73,9 +75,8 @@ impl Proxy {
     }
 }
 
-async fn carry(near: TcpStream, script: Arc<Script>, open: watch::Receiver<bool>) {
-    let server = database::address();
-    let Ok(far) = TcpStream::connect(server).await else { return };
+async fn carry(near: TcpStream, far: SocketAddr, script: Arc<Script>, open: watch::Receiver<bool>) {
+    let Ok(far) = TcpStream::connect(far).await else { return };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();

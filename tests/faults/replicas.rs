@@ -1,4 +1,5 @@
-//! Up to three replicas on one PostgreSQL: killed, paused, and cut off from the database at any step.
+//! Up to three replicas on one PostgreSQL: killed, paused, and cut off from the database at any step. In every other
+//! round a pooler stands before it that hands out its connections by the transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,7 +66,7 @@ struct Replicas {
 
 impl Replicas {
     /// One for each of these; before the first of this version after an older one, the database is migrated.
-    async fn start(place: &Place, unders: &[Under], blow: Blow, step: Step) -> Self {
+    async fn start(place: &Place, unders: &[Under], pooled: bool, blow: Blow, step: Step) -> Self {
         let count = unders.len();
         let targets: Vec<Target> = (0..count).map(|_| Target::default()).collect();
         let proxies = Arc::new(std::sync::OnceLock::<Arc<Vec<Proxy>>>::new());
@@ -101,7 +102,7 @@ impl Replicas {
         let mut ways = Vec::new();
         for replica in 0..count {
             let (strike, struck, armed) = (Arc::clone(&strike), struck.clone(), Arc::clone(&armed));
-            let way = Proxy::start(move |piece| {
+            let way = Proxy::start(pooled, move |piece| {
                 let counts = armed.load(Ordering::SeqCst)
                     && match step {
                         Step::Database(_) => true,
@@ -123,7 +124,7 @@ impl Replicas {
         let mut servers = Vec::new();
         let mut may_be_old = matches!(unders[0], Under::Older);
         for (replica, (port, under)) in ports.iter().zip(unders).enumerate() {
-            place.configure(replica, &url, relay.door(replica), Some(ways[replica].address));
+            place.configure(replica, &url, relay.door(replica), Some(ways[replica].way));
             let folder = place.folder(replica);
             if may_be_old && !matches!(under, Under::Older) {
                 tokio::task::block_in_place(|| operate(&folder, &["migrate"]));
@@ -138,9 +139,15 @@ impl Replicas {
     }
 }
 
-async fn round(template: Arc<Template>, unders: Vec<Under>, blow: Blow, step: Step) -> (bool, i64) {
+async fn round(
+    template: Arc<Template>,
+    unders: Vec<Under>,
+    pooled: bool,
+    blow: Blow,
+    step: Step,
+) -> (bool, i64) {
     let place = template.copy().await;
-    let replicas = Replicas::start(&place, &unders, blow, step).await;
+    let replicas = Replicas::start(&place, &unders, pooled, blow, step).await;
     let watcher = Watcher::start(&replicas.bases, &template.public_paths, unders.len());
     let mut teller = Teller::new(&template, &replicas.url, &replicas.bases);
     let told = teller.tell().await;
@@ -172,8 +179,10 @@ async fn rounds(scale: Scale, count: usize, template: Template, unders: impl Fn(
         let dice = Dice::of(seed);
         let (blow, step) = drawn(&dice);
         let unders = unders(&dice);
-        eprintln!("replicas round {number} of seed {seed}: {unders:?}, {blow:?} at {step:?}");
-        round(Arc::clone(&template), unders, blow, step)
+        let pooled = seed % 2 == 0;
+        let way = if pooled { "through a pooler" } else { "directly" };
+        eprintln!("replicas round {number} of seed {seed}: {unders:?} {way}, {blow:?} at {step:?}");
+        round(Arc::clone(&template), unders, pooled, blow, step)
     };
     play(scale, count, play_one, |(hit, late)| {
         played += 1;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use embargod::domain::id::EmbargoId;
 use embargod::store::Location;
+use embargod::wire;
 
 use crate::harness::{Founding, Model, TestServer, utc};
 
@@ -70,6 +71,38 @@ async fn one_that_cannot_be_rendered_delays_no_other() {
     assert_eq!(server.app().lift_due().await.unwrap(), Vec::<String>::new(), "and nothing twice");
     let still_due = server.database(move |tx| Ok(tx.due_lifts(at_lift())?)).await;
     assert_eq!(still_due, [damaged]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_changelog_entry_that_cannot_be_made_is_left_out_and_delays_nothing() {
+    let server = TestServer::start().await;
+    server.packager("debian").await;
+    let mara = server.maintainer();
+    let embargo = mara.announces().await;
+    server.run_worker_until_idle().await;
+    server.clock.advance_to(at_lift());
+    let mut app = server.app().clone();
+    app.changelog = |_, _, _, _| panic!("a rehearsed failure");
+    let lifted = app.lift_due().await.unwrap();
+    assert_eq!(numbers(&lifted), [1]);
+
+    let base = format!("/advisories/{}", lifted[0]);
+    let page = server.client.get(&base).await;
+    assert_eq!((page.status, page.text().contains("changelog")), (200, false), "{}", page.text());
+    for (path, status) in [(".json", 200), (".json.asc", 200), ("/main.mbox", 200), ("/changelog.md", 404)] {
+        assert_eq!(server.client.get(&format!("{base}{path}")).await.status, status, "{path}");
+    }
+    let token = mara.token().await;
+    let case: wire::CaseView = mara.reads(&token, &format!("/api/v1/embargoes/{embargo}")).await;
+    assert_eq!(case.left_out, ["the changelog entry"]);
+    let metrics = server.numbers();
+    let page = metrics.page().await;
+    assert_eq!(page.value("embargod_alarms_total{kind=\"format_left_out\"}"), 1);
+    metrics.stop().await;
+    server.run_worker_until_idle().await;
+    let told = server.told();
+    assert!(told.iter().any(|text| text.contains("Write it by hand")), "{told:?}");
     server.finish().await;
 }
 

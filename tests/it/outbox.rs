@@ -68,7 +68,7 @@ async fn a_relay_that_is_away_over_a_weekend_costs_no_notice_and_raises_one_alar
     let [copy] = <[_; 1]>::try_from(announcements(&server, &id).await).unwrap();
     assert_eq!(copy.state, DeliveryState::Pending, "{}", copy.reply);
     assert_eq!(server.sink.for_recipient(MARA).len(), 1);
-    let alarm = opened_alarms(&server).remove(0);
+    let alarm = server.told().remove(0);
     assert!(alarm.contains("still waits") && alarm.contains("come back on Monday"), "{alarm}");
     server.sink.heal();
     server.run_worker_until_idle().await;
@@ -96,25 +96,13 @@ async fn what_the_relay_refuses_for_good_fails_alarms_the_maintainers_and_delays
     assert_eq!(failed.len(), 1);
     assert!(failed[0].reply.contains("5.1.1 no such mailbox"), "{}", failed[0].reply);
     assert_eq!(server.sink.for_recipient(MARA).len(), 1);
-    let alarm = opened_alarms(&server).remove(0);
+    let alarm = server.told().remove(0);
     assert!(alarm.contains(&gone.address) && alarm.contains("5.1.1"), "{alarm}");
     let token = mara.token().await;
     let view: DeliveriesView = mara.reads(&token, &format!("/api/v1/embargoes/{id}/deliveries")).await;
     let gone = view.packagers.iter().find(|packager| packager.packager == "gone").unwrap();
     assert_eq!((gone.state.as_str(), gone.told_at), ("failed", None));
     server.finish().await;
-}
-
-/// The texts of the alarms that the first maintainer got.
-fn opened_alarms(server: &TestServer) -> Vec<String> {
-    let mara = server.maintainer();
-    let received = server.sink.for_recipient(MARA);
-    let open = |received: Received| {
-        let outer = mail::read(&received.bytes).unwrap();
-        let inner = mara.opened(outer.encrypted().unwrap());
-        mail::read(&inner).unwrap().text().unwrap()
-    };
-    received.into_iter().map(open).collect()
 }
 
 #[tokio::test]
@@ -224,7 +212,7 @@ async fn a_copy_that_cannot_be_made_fails_alone_and_the_maintainers_are_told() {
     let mut copies = announcements(&server, &id).await;
     copies.retain(|copy| copy.state == DeliveryState::Failed);
     assert_eq!(copies.len(), 1);
-    assert!(opened_alarms(&server)[0].contains("broken, and no address"));
+    assert!(server.told()[0].contains("broken, and no address"));
     server.finish().await;
 }
 
@@ -318,8 +306,8 @@ async fn a_notice_waits_for_an_expired_key_and_follows_when_its_owner_logs_in_wi
             format!("{} {text}", told.header("Subject").unwrap()).replace("embargo@requests.example", "");
         assert!(!plain.contains(secret), "{secret} in {plain}");
     }
-    assert_eq!(opened_alarms(&server).len(), 1);
-    assert!(opened_alarms(&server)[0].contains(address));
+    assert_eq!(server.told().len(), 1);
+    assert!(server.told()[0].contains(address));
 
     let renewed = server.packager_who_is("sleepy", "Sleepy", address, person(&extended(cert))).await;
     let token = renewed.token().await;

@@ -158,7 +158,7 @@ impl App {
         let style = policy.changelog_style();
         let changelog = unless_it_breaks(|| {
             let date = now.with_timezone(&policy.zone).date_naive();
-            changelog::entry(style, &advisory, advisory.fixed.first().map(String::as_str), date)
+            (self.changelog)(style, &advisory, advisory.fixed.first().map(String::as_str), date)
         });
         let left_out = if changelog.is_some() { Vec::new() } else { vec![CHANGELOG] };
         advisory.changelog_file = changelog.as_ref().map(|_| style.file().to_owned());

@@ -24,6 +24,9 @@ pub fn media_type(style: ChangelogStyle) -> &'static str {
     }
 }
 
+/// What writes an entry as [`entry`] does.
+pub type Entry = fn(ChangelogStyle, &Advisory, Option<&str>, NaiveDate) -> String;
+
 /// The entry for `version`, or for what is not released yet while no version is named.
 pub fn entry(style: ChangelogStyle, advisory: &Advisory, version: Option<&str>, date: NaiveDate) -> String {
     let mut head = head(style, version, date);

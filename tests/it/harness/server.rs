@@ -17,6 +17,7 @@ use embargod::demo::sink::{Received, Sink};
 use embargod::domain::id::EmbargoId;
 use embargod::domain::policy::Policy;
 use embargod::entropy::Entropy;
+use embargod::mail;
 use embargod::openpgp::{Certificate, Person};
 use embargod::store::{Delivery, Location, Store, Tx};
 use embargod::vault::KeyEncryptionKey;
@@ -93,7 +94,7 @@ enum Life {
     /// The story, by calling the worker.
     ByHand(Box<Assembled>, Serving),
     /// The worker's own loop.
-    ByItself(Running),
+    ByItself(Box<Running>),
     Stopped,
 }
 
@@ -223,7 +224,8 @@ impl TestServer {
         self.stop().await;
         let assembled = assemble(self.parts(self.kek())).await;
         self.app = assembled.app.clone();
-        self.life = Life::ByItself(assembled.run(self.listener.try_clone().unwrap()).await.unwrap());
+        self.life =
+            Life::ByItself(Box::new(assembled.run(self.listener.try_clone().unwrap()).await.unwrap()));
     }
 
     /// Stops the server as SIGTERM does.
@@ -322,6 +324,17 @@ impl TestServer {
             self.certificate.clone(),
             person,
         )
+    }
+
+    /// The texts of the mails that this maintainer got.
+    pub fn told(&self) -> Vec<String> {
+        let mara = self.maintainer();
+        let open = |received: Received| {
+            let outer = mail::read(&received.bytes).unwrap();
+            let inner = mara.opened(outer.encrypted().unwrap());
+            mail::read(&inner).unwrap().text().unwrap()
+        };
+        self.sink.for_recipient("mara@requests.example").into_iter().map(open).collect()
     }
 
     /// Registers one more maintainer of requests.
