@@ -105,6 +105,12 @@ impl From<Refusal> for Problem {
                 tracing::error!("nothing can be stored: {error}");
                 return Self::unavailable("nothing can be stored; nothing was changed");
             }
+            Refusal::Store(error) if error.is_for_want_of_a_key() => {
+                tracing::error!("a key is missing: {error}");
+                return Self::unavailable(
+                    "a key is missing here; nothing was changed. The log of this server says which",
+                );
+            }
             Refusal::Store(StoreError::Unrecorded(error)) => {
                 tracing::error!("the audit log cannot be written: {error}");
                 return Self::unavailable(

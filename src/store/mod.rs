@@ -179,6 +179,11 @@ impl StoreError {
         }
     }
 
+    /// Whether this replica lacks a key-encryption key that another has.
+    pub fn is_for_want_of_a_key(&self) -> bool {
+        matches!(self, Self::Vault(VaultError::WrongKey { .. }))
+    }
+
     /// Whether there was no space for what was to be written.
     pub fn is_for_want_of_space(&self) -> bool {
         match self {

@@ -23,6 +23,7 @@ mod proxy;
 mod races;
 mod relay;
 mod replicas;
+mod rotation;
 mod server;
 mod soak;
 mod story;

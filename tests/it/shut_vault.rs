@@ -6,7 +6,7 @@ use embargod::vault::KeyEncryptionKey;
 use embargod::wire;
 use zeroize::Zeroizing;
 
-use crate::harness::{Change, TestServer, utc};
+use crate::harness::{Change, TestServer, ordinary_text, utc};
 
 /// What anybody may read says that the key is missing, and neither where it should lie nor which it is.
 fn is_for_strangers(text: &str, why: &str) {
@@ -81,5 +81,29 @@ async fn without_the_right_key_what_is_public_is_served_and_nothing_else() {
     assert_eq!(debian.subjects(&server.sink), told);
     server.run_worker_until_idle().await;
     assert_eq!(debian.subjects(&server.sink), [&told[..], &["EMBARGO Requests".to_owned()]].concat());
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_was_not_given_the_new_key_says_that_one_is_missing_and_goes_on_with_what_it_met() {
+    let server = TestServer::start().await;
+    let mara = server.maintainer();
+    let met = mara.opens(&ordinary_text()).await;
+    let token = mara.token().await;
+    let given_to_others = KeyEncryptionKey::from_random(Zeroizing::new([1; 32])).id();
+    let (id, now) = (given_to_others.clone(), server.time.now());
+    server
+        .change(move |tx| {
+            tx.prepare_kek(&id, now)?;
+            Ok(tx.make_kek_current(&id, now)?)
+        })
+        .await;
+    let text = toml::to_string(&ordinary_text()).unwrap();
+    let opening = wire::OpenEmbargo { project: "requests".to_owned(), text: Some(text) };
+    let answer = mara.does(&Change::json("POST", "/api/v1/embargoes", &opening)).await.response;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.text().contains("a key is missing here; nothing was changed"), "{}", answer.text());
+    assert!(!answer.text().contains(&given_to_others), "{}", answer.text());
+    let _: wire::CaseView = mara.reads(&token, &format!("/api/v1/embargoes/{met}")).await;
     server.finish().await;
 }
