@@ -140,6 +140,27 @@ fn a_server_that_is_told_to_stop_finishes_the_request_in_its_hands_and_ends_with
 }
 
 #[test]
+fn one_server_works_on_a_file_and_nobody_copies_it_meanwhile() {
+    let installation = Installation::new();
+    let (mut server, _, _log) = installation.serve();
+    let copy = ["copy", "--to", "copied.sqlite"];
+    for line in [&["serve", "--listen", "127.0.0.1:0"][..], &copy] {
+        let output = installation.run(line);
+        assert_eq!(output.status.code(), Some(1), "{line:?}: {}", said(&output));
+        assert!(said(&output).contains("a server works on"), "{line:?}: {}", said(&output));
+        assert!(said(&output).contains("stop it first"), "{line:?}: {}", said(&output));
+    }
+    for line in [&["serve", "--check"][..], &["backup", "--to", "beside.pgp"], &["doctor"]] {
+        assert!(!said(&installation.run(line)).contains("a server works on"), "{line:?}");
+    }
+    // However it ended.
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let output = installation.run(&copy);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
 fn a_second_signal_ends_a_server_that_still_waits() {
     let installation = Installation::new();
     let (mut server, address, mut log) = installation.serve();

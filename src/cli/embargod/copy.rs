@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::alone::Alone;
 use super::backup::{failed, progress, said};
-use super::console::{Global, location};
+use super::console::{self, Global};
 use super::failure::Failure;
 use super::{restore, screen};
 use crate::app::backup;
@@ -32,7 +33,10 @@ pub(super) fn run(global: &Global, arguments: &CopyArguments) -> Result<ExitCode
     let config = global.load()?;
     // What is sealed is copied sealed: no key is needed.
     let vault = Vault::locked("it is not needed to copy", Entropy::System);
-    let from = Store::open(location(&config)?, Arc::new(vault))?;
+    let location = console::location(&config)?;
+    let _alone =
+        Alone::on(&location, "stop it first, and run this again: what it does after the copy would be lost")?;
+    let from = Store::open(location, Arc::new(vault))?;
     let place = Location::parse(&arguments.to);
     if place == *from.location() {
         return Err(Failure::unfit(

@@ -5,6 +5,7 @@
 //! what to do next, and that the exit code means something: 0 it is done, 1 it was refused or failed, 2 the
 //! command line was wrong. It decides nothing about embargoes.
 
+mod alone;
 mod applications;
 mod audit;
 mod backup;

@@ -9,6 +9,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use chrono_tz::Tz;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::alone::Alone;
 use super::console::{Console, Global, location, settings};
 use super::failure::Failure;
 use super::practice::{ClockFile, Practice};
@@ -43,6 +44,10 @@ pub(super) struct ServeArguments {
     pub metrics: Option<SocketAddr>,
 }
 
+/// What to do about a second server on one machine.
+const ONE_AT_A_TIME: &str =
+    "stop it first; several servers share a PostgreSQL database: embargod copy --help";
+
 /// A server that is put together and does nothing yet.
 struct Prepared {
     config: Config,
@@ -56,6 +61,11 @@ pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCod
     if !arguments.check {
         memory::give_back_large_blocks();
     }
+    // Before anything is migrated. To check is to look, and may be done beside it.
+    let _alone = match arguments.check {
+        true => None,
+        false => Some(Alone::on(&location(&global.load()?)?, ONE_AT_A_TIME)?),
+    };
     let mut console = Console::open(global)?;
     console.config.server.listen = arguments.listen.unwrap_or(console.config.server.listen);
     console.config.metrics.listen = arguments.metrics.or(console.config.metrics.listen);
