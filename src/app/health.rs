@@ -263,6 +263,7 @@ fn shown(numbers: &store::Numbers, now: DateTime<Utc>) -> Numbers {
         late_notices: due(numbers.notices),
         copies: numbers.copies.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
         oldest_due_copy: age(numbers.next_copy),
+        applications: numbers.applications,
     }
 }
 

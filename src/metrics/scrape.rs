@@ -41,6 +41,8 @@ pub struct Numbers {
     pub copies: Vec<(&'static str, u64)>,
     /// How long the oldest copy that is due has waited for its turn.
     pub oldest_due_copy: Duration,
+    /// Applications that an operator has not decided.
+    pub applications: u64,
 }
 
 /// A pool that reads foreign OpenPGP.
@@ -212,6 +214,11 @@ fn about_what_is_due(page: &mut Page, numbers: &Numbers) {
         "embargod_delivery_oldest_due_seconds",
         "How long the oldest copy that is due has waited for its turn.",
         numbers.oldest_due_copy.as_secs_f64(),
+    );
+    page.gauge(
+        "embargod_applications_waiting",
+        "Applications that an operator has not decided.",
+        float(numbers.applications),
     );
 }
 

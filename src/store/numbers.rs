@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
-use super::schema::{deliveries, embargoes};
+use super::schema::{applications, deliveries, embargoes};
 use super::{StoreError, Tx, optional_instant};
 use crate::domain::hold::HoldKind;
 use crate::domain::notice::DeliveryState;
@@ -31,6 +31,8 @@ pub struct Numbers {
     pub copies: Vec<(DeliveryState, u64)>,
     /// When the first copy that waits for its turn is to be tried.
     pub next_copy: Option<DateTime<Utc>>,
+    /// Applications that an operator has not decided.
+    pub applications: u64,
 }
 
 impl Tx<'_> {
@@ -65,6 +67,7 @@ impl Tx<'_> {
             notices: due(notices)?,
             copies,
             next_copy: optional_instant(next, "deliveries", "")?,
+            applications: counted(applications::table.count().get_result(self.db)?),
         })
     }
 }

@@ -56,6 +56,9 @@ async fn who_applied_with_an_own_key_is_admitted_and_told() {
     let first = sends(&server, "198.51.100.7", &application(&opened, address)).await;
     assert_eq!(first.status, 202, "{}", first.text());
     assert!(first.json::<wire::Applied>().next.contains(address));
+    let numbers = server.numbers();
+    assert_eq!(numbers.page().await.value("embargod_applications_waiting"), 1);
+    numbers.stop().await;
     let again = sends(&server, "198.51.100.7", &application(&opened, address)).await;
     assert_eq!(again.status, 401, "a challenge is used once");
     // The newest application counts.

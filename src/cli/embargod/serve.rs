@@ -62,10 +62,8 @@ pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCod
         memory::give_back_large_blocks();
     }
     // Before anything is migrated. To check is to look, and may be done beside it.
-    let _alone = match arguments.check {
-        true => None,
-        false => Some(Alone::on(&location(&global.load()?)?, ONE_AT_A_TIME)?),
-    };
+    let _alone =
+        if arguments.check { None } else { Some(Alone::on(&location(&global.load()?)?, ONE_AT_A_TIME)?) };
     let mut console = Console::open(global)?;
     console.config.server.listen = arguments.listen.unwrap_or(console.config.server.listen);
     console.config.metrics.listen = arguments.metrics.or(console.config.metrics.listen);
