@@ -1,11 +1,12 @@
 //! One look for all who ask at once: what anybody may ask for without a limit costs no more than one look at a time.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
+use tokio::task::JoinError;
 
 /// Looks that are taken one after the other. Whoever asks gets what a look found that began after the question.
 #[derive(Debug, Default)]
@@ -32,7 +33,12 @@ impl<T: Clone + Send + 'static> Looks<T> {
             *last = Some((number, found.clone()));
             found
         });
-        looking.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+        match looking.await.map_err(JoinError::try_into_panic) {
+            Ok(found) => found,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // Only the end of the runtime cancels it, and that ends whoever waits here as well.
+            Err(Err(_)) => pending().await,
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub enum Refusal {
     #[error("this Idempotency-Key was used for another request: use a fresh one for each command")]
     KeyReused,
     /// Too often.
-    #[error("too many tries: wait {seconds} seconds, then try again")]
+    #[error("wait {seconds} seconds, then try again")]
     TooMany {
         /// How long to wait.
         seconds: u64,
