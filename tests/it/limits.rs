@@ -1,9 +1,10 @@
 //! What strangers may use up: bytes, connections, time, tries; and that the rest goes on meanwhile.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use embargod::config::limits::LimitsConfig;
 use embargod::openpgp::SessionKey;
@@ -18,6 +19,9 @@ async fn limited(limits: LimitsConfig) -> TestServer {
     TestServer::found(Founding { limits, ..Founding::default() }).await
 }
 
+/// Longer than the server waits for anything.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Sends bytes as they are, and reads until the server hangs up.
 async fn says(client: &Client, request: Vec<u8>) -> String {
     let address = client.base_url().trim_start_matches("http://").to_owned();
@@ -27,7 +31,10 @@ async fn says(client: &Client, request: Vec<u8>) -> String {
         // The server may stop reading before everything was said.
         let speaker = std::thread::spawn(move || drop(mouth.write_all(&request)));
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // A connection that is reset ends as well.
+        let ended = stream.read_to_end(&mut answer).map_err(|error| error.kind());
+        assert_ne!(ended, Err(ErrorKind::WouldBlock), "the server does not hang up");
         speaker.join().unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     };
