@@ -295,21 +295,21 @@ pub const SECTIONS: [Section; 8] = [
                 "a number",
                 Numbers(1, 100_000),
                 Default("60"),
-                "How many steps of a login one address may take (IPv6: one network of /64); all together have 40 times as many.",
+                "How many steps of a login one address may take (IPv6: a network of /64, and a /48 8 times as many); all together have 40 times as many. Where somebody registered proved within a week who they are, only the first counts.",
             ),
             key(
                 "commands_per_minute",
                 "a number",
                 Numbers(1, 100_000),
                 Default("120"),
-                "How many signed commands may come from one address; all together have 40 times as many.",
+                "How many signed commands may come from one address, counted like logins.",
             ),
             key(
                 "applications_per_hour",
                 "a number",
                 Numbers(1, 100_000),
                 Default("10"),
-                "How many applications of packagers may come from one address; all together have 40 times as many.",
+                "How many applications of packagers may come from one address (IPv6: as for logins); 200 in all wait for an operator.",
             ),
             key(
                 "connections",
@@ -323,7 +323,7 @@ pub const SECTIONS: [Section; 8] = [
                 "a number",
                 Numbers(1, 65_536),
                 Default("128"),
-                "How many of them one address may have, if it is no proxy's.",
+                "How many of them one address may have (IPv6: a network of /64, and a /48 8 times as many), if it is no proxy's.",
             ),
             key(
                 "request_seconds",

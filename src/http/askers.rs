@@ -15,6 +15,8 @@ use crate::config::limits::LimitsConfig;
 
 /// How long a network is known after somebody proved there who they are.
 const KNOWN_FOR: Duration = Duration::from_hours(7 * 24);
+/// How much more than one network a customer of many may have of anything.
+pub(super) const SITE: u32 = 8;
 /// How many networks are known at once; only those who are registered can make one known.
 const MOST_KNOWN: usize = 4_096;
 
@@ -75,7 +77,7 @@ fn asker(peer: IpAddr, forwarded: Option<&str>, proxies: &[IpAddr]) -> IpAddr {
 }
 
 /// What is charged together: IPv6 is given out by networks.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         IpAddr::V4(_) => address,

@@ -15,13 +15,11 @@ use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use super::askers::site;
+use super::askers::{SITE, site};
 use crate::app::Refusal;
 use crate::clock::Clock;
 use crate::config::limits::LimitsConfig;
 
-/// How much more than one network a customer of many may ask for.
-const SITE: u32 = 8;
 /// How much more than one network all together may ask for.
 const ALL: u32 = 40;
 /// From how many buckets on those that are full again are thrown away.
