@@ -330,7 +330,7 @@ pub const SECTIONS: [Section; 8] = [
                 "a number of seconds",
                 Numbers(1, 3_600),
                 Default("60"),
-                "After how long a request that has not wholly arrived, or is not answered, is given up.",
+                "After how long a request that has not wholly arrived, or is not answered, is given up, and an answer of which nothing more is taken.",
             ),
         ],
     },

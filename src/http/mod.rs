@@ -39,7 +39,7 @@ use bodies::{Bodies, Received, Sender};
 use connections::Connections;
 use problem::Problem;
 use rates::{Rates, Work};
-use turns::InTurn;
+use turns::{InTurn, Patience};
 
 /// The largest body of a signed command: a fix of 10 MiB in base64, inside armored OpenPGP.
 const MAX_COMMAND: usize = 24 << 20;
@@ -112,7 +112,8 @@ pub async fn serve(
         patience: limits.request_time(),
         app,
     };
-    let (connections, head_time) = (Connections::new(limits), limits.request_time().min(HEAD_TIME));
+    let connections = Connections::new(limits);
+    let patience = Patience { head: limits.request_time().min(HEAD_TIME), taking: limits.request_time() };
     let server = Server::build().workers(workers).shutdown_timeout(10).disable_signals();
     let ending = server.graceful_shutdown_signal();
     let server = server
@@ -138,7 +139,7 @@ pub async fn serve(
                     let ending = ending.clone();
                     async move { ending.notified().await }
                 })
-                .client_request_timeout(head_time)
+                .client_request_timeout(patience.head)
                 .client_disconnect_timeout(DISCONNECT_TIME)
                 .keep_alive(KEEP_ALIVE)
                 .on_connect_ext(move |connection: &InTurn, extensions| {
@@ -148,7 +149,7 @@ pub async fn serve(
                 .h1(map_config(service, |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
                 let peer = stream.peer_addr().ok();
-                ready(Ok((InTurn::new(stream, head_time), peer)))
+                ready(Ok((InTurn::new(stream, patience), peer)))
             })
             .and_then(http)
         })?

@@ -2,7 +2,8 @@
 //!
 //! The library parses whatever arrives, and keeps what it parsed: one connection that sends thousands of requests in one
 //! go costs tens of mebibytes, and one that takes no answers keeps a thread busy. Held back here they wait where they
-//! cost nothing: in the socket of whoever sends them.
+//! cost nothing: in the socket of whoever sends them. Nor does it wait for ever for whoever is slow: a head has a time to
+//! become a request, and an answer one to be taken.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -55,8 +56,8 @@ struct Turns {
     deadline: Option<Pin<Box<Sleep>>>,
     /// What was read and is not let in yet.
     held: BytesMut,
-    /// Whether the last answer waits for the other side to take it.
-    untaken: bool,
+    /// Until when something of the last answer has to be taken, while it waits for the other side.
+    untaken: Option<Pin<Box<Sleep>>>,
     /// Whether others had their turn since a part of an unmeasured body was let in.
     rested: bool,
     /// Who was told to wait.
@@ -138,23 +139,32 @@ impl Turn {
 #[derive(Debug)]
 pub(super) struct InTurn<S = TcpStream> {
     stream: S,
-    head_time: Duration,
+    patience: Patience,
     turns: Rc<RefCell<Turns>>,
 }
 
+/// How long the other side of a connection is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the whole head of a request.
+    pub(super) head: Duration,
+    /// For taking any part of an answer.
+    pub(super) taking: Duration,
+}
+
 impl<S> InTurn<S> {
-    /// A connection on which the head of a request takes `head_time` at most.
-    pub(super) fn new(stream: S, head_time: Duration) -> Self {
+    /// A connection whose other side is waited for so long.
+    pub(super) fn new(stream: S, patience: Patience) -> Self {
         let turns = Turns {
             part: Part::Head,
             head: Seen::Nothing,
             deadline: None,
             held: BytesMut::new(),
-            untaken: false,
+            untaken: None,
             rested: true,
             reader: None,
         };
-        Self { stream, head_time, turns: Rc::new(RefCell::new(turns)) }
+        Self { stream, patience, turns: Rc::new(RefCell::new(turns)) }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -178,7 +188,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for InTurn<S> {
         if turns.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));
         }
-        if turns.untaken || turns.part == Part::Nothing {
+        if turns.untaken.is_some() || turns.part == Part::Nothing {
             turns.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
@@ -197,7 +207,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for InTurn<S> {
         }
         if turns.part == Part::Head && turns.deadline.is_none() {
             // Looked at when more is read, and that is at once.
-            turns.deadline = Some(Box::pin(sleep(self.head_time)));
+            turns.deadline = Some(Box::pin(sleep(self.patience.head)));
         }
         let mut held = std::mem::take(&mut turns.held);
         let admitted = turns.admit(&held[..held.len().min(buffer.remaining())]);
@@ -216,8 +226,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for InTurn<S> {
     ) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         let mut turns = self.turns.borrow_mut();
-        let was_untaken = std::mem::replace(&mut turns.untaken, written.is_pending());
-        if was_untaken && !turns.untaken {
+        if written.is_pending() {
+            let taking = self.patience.taking;
+            let untaken = turns.untaken.get_or_insert_with(|| Box::pin(sleep(taking)));
+            ready!(untaken.as_mut().poll(context));
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
+        if turns.untaken.take().is_some() {
             turns.wake();
         }
         written
@@ -262,7 +277,8 @@ mod tests {
         async fn saying(text: &str) -> Self {
             let (stream, mut other) = duplex(64 << 10);
             other.write_all(text.as_bytes()).await.unwrap();
-            let connection = InTurn::new(stream, Duration::from_secs(15));
+            let patience = Patience { head: Duration::from_secs(15), taking: Duration::from_secs(60) };
+            let connection = InTurn::new(stream, patience);
             Self { connection, other, woken: Arc::default() }
         }
 
@@ -340,10 +356,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_of_which_nothing_is_taken_in_time_ends_the_connection() {
+        let mut pair = Pair::saying("").await;
+        pair.connection.patience.taking = Duration::from_millis(1);
+        let answer = vec![b'x'; 100 << 10];
+        let error = pair.connection.write_all(&answer).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
     async fn what_becomes_no_request_in_time_ends_the_connection() {
         let hurried = async |text| {
             let mut pair = Pair::saying(text).await;
-            pair.connection.head_time = Duration::from_millis(1);
+            pair.connection.patience.head = Duration::from_millis(1);
             pair
         };
         for text in ["GET /a", "\r\n\r\n", "\0\r\n\r\n"] {

@@ -155,6 +155,26 @@ async fn who_sends_a_byte_now_and_then_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn who_takes_no_answers_is_not_waited_for() {
+    let server = limited(LimitsConfig { request_seconds: 1, ..LimitsConfig::default() }).await;
+    let address = server.client.base_url().trim_start_matches("http://").to_owned();
+    let asks_and_never_listens = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);
+        loop {
+            if let Err(error) = stream.write_all(&asked) {
+                return error.kind();
+            }
+        }
+    };
+    let ended = tokio::task::spawn_blocking(asks_and_never_listens).await.unwrap();
+    assert_ne!(ended, ErrorKind::WouldBlock, "the server waits for ever");
+    assert_eq!(server.client.get("/livez").await.status, 200);
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn one_address_has_so_many_connections_and_one_more_is_closed() {
     let limits = LimitsConfig { proxies: Vec::new(), connections_per_address: 3, ..LimitsConfig::default() };
     let server = limited(limits).await;
