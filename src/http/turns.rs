@@ -277,7 +277,7 @@ mod tests {
         async fn saying(text: &str) -> Self {
             let (stream, mut other) = duplex(64 << 10);
             other.write_all(text.as_bytes()).await.unwrap();
-            let patience = Patience { head: Duration::from_secs(15), taking: Duration::from_secs(60) };
+            let patience = Patience { head: Duration::from_secs(15), taking: Duration::from_mins(1) };
             let connection = InTurn::new(stream, patience);
             Self { connection, other, woken: Arc::default() }
         }
