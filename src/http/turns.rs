@@ -17,6 +17,8 @@ use actix_web::web::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::DISCONNECT_TIME;
+
 /// How much is read at once, in bytes.
 const AT_ONCE: usize = 8 << 10;
 /// How much of a body without a length is let in before others have their turn, in bytes: behind it there may be more
@@ -34,6 +36,9 @@ enum Part {
     Body { left: u64, answered: bool },
     /// A body without a length. The connection ends with its answer.
     Unmeasured,
+    /// Nothing any more: the last answer was given, and what still comes is thrown away until the other side has taken
+    /// it. Who hangs up on somebody who still speaks takes the answer back as well.
+    Over,
 }
 
 /// What was seen of a head so far.
@@ -68,7 +73,7 @@ impl Turns {
     /// How many of these bytes are let in now.
     fn admit(&mut self, bytes: &[u8]) -> usize {
         match &mut self.part {
-            Part::Nothing => 0,
+            Part::Nothing | Part::Over => 0,
             Part::Unmeasured => {
                 self.rested = false;
                 bytes.len().min(AT_ONCE_UNMEASURED)
@@ -114,6 +119,9 @@ impl Turn {
     /// A request is looked at: its body is let in, of this length or of none that was said.
     pub(super) fn body(&self, length: Option<u64>) {
         let mut turns = self.0.borrow_mut();
+        if turns.part == Part::Over {
+            return;
+        }
         turns.deadline = None;
         match length {
             Some(0) => {}
@@ -129,7 +137,11 @@ impl Turn {
         match &mut turns.part {
             Part::Body { answered, .. } => *answered = true,
             part @ Part::Nothing => *part = Part::Head,
-            Part::Head | Part::Unmeasured => {}
+            part @ Part::Unmeasured => {
+                *part = Part::Over;
+                turns.deadline = Some(Box::pin(sleep(DISCONNECT_TIME)));
+            }
+            Part::Head | Part::Over => {}
         }
         turns.wake();
     }
@@ -186,7 +198,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for InTurn<S> {
         let turns = Rc::clone(&self.turns);
         let mut turns = turns.borrow_mut();
         if turns.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            let over = turns.part == Part::Over;
+            return Poll::Ready(if over { Ok(()) } else { Err(ErrorKind::TimedOut.into()) });
+        }
+        if turns.part == Part::Over {
+            turns.held.clear();
+            let mut bytes = [0; AT_ONCE];
+            let mut read = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            // More may be there, and others have their turn between.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if turns.untaken.is_some() || turns.part == Part::Nothing {
             turns.reader = Some(context.waker().clone());
@@ -353,6 +378,25 @@ mod tests {
         pair.other.read_exact(&mut taken).await.unwrap();
         assert!(Pin::new(&mut pair.connection).poll_write(&mut context, &answer).is_ready());
         assert_eq!((pair.woken(), pair.reads()), (1, Some("GET /b\r\n\r\n".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn after_the_answer_to_an_unmeasured_body_nothing_is_let_in_and_the_connection_ends() {
+        let mut pair = Pair::saying("POST /a\r\n\r\n").await;
+        let turn = pair.connection.turn();
+        pair.reads().unwrap();
+        turn.body(None);
+        pair.other.write_all(&[b'x'; 3_000]).await.unwrap();
+        assert_eq!(pair.reads().unwrap().len(), AT_ONCE_UNMEASURED);
+        turn.answered();
+        pair.other.write_all(b"GET /b\r\n\r\n").await.unwrap();
+        assert_eq!(pair.reads(), None, "thrown away");
+        // What was let in before may have been another request.
+        turn.body(Some(7));
+        turn.answered();
+        assert_eq!(pair.reads(), None);
+        pair.other.shutdown().await.unwrap();
+        assert_eq!(pair.connection.read(&mut [0; 8]).await.unwrap(), 0);
     }
 
     #[tokio::test]

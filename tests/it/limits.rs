@@ -155,6 +155,18 @@ async fn who_sends_a_byte_now_and_then_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn after_the_answer_to_a_body_without_a_length_nothing_else_is_answered() {
+    let server = TestServer::start().await;
+    let mut asked = b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    asked.extend(format!("ea60\r\n{}\r\n0\r\n\r\n", "x".repeat(60_000)).bytes());
+    asked.extend(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer = says(&server.client, asked).await;
+    assert_eq!(status(&answer), "404", "{answer}");
+    assert!(answer.contains("connection: close") && answer.matches("HTTP/1.1").count() == 1, "{answer}");
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn who_takes_no_answers_is_not_waited_for() {
     let server = limited(LimitsConfig { request_seconds: 1, ..LimitsConfig::default() }).await;
     let address = server.client.base_url().trim_start_matches("http://").to_owned();
