@@ -4,7 +4,9 @@
 //! commands left 150 MB behind. A fixed threshold makes it return each of them at once. It is read when a process
 //! starts, so the server starts itself once more with it; what another allocator does with the word is nothing.
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 /// What glibc calls it, and from which size on a block is given back, in bytes.
@@ -14,14 +16,23 @@ const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
 /// not allowed it goes on as it is.
 pub fn give_back_large_blocks() {
     let (name, value) = THRESHOLD;
+    let mut words = std::env::args_os();
     if std::env::var_os(name).is_some() || cfg!(not(target_env = "gnu")) {
+        be_called_as(words.next().as_deref().map(Path::new).and_then(Path::file_name));
         return;
     }
-    let mut words = std::env::args_os();
     let mut again = Command::new("/proc/self/exe");
     if let Some(called) = words.next() {
         again.arg0(called);
     }
     // It comes back only if it failed, and then memory is kept.
     let _ = again.args(words).env(name, value).exec();
+}
+
+/// A process is called by its file, and that is `exe` once it started itself: whoever looks for the server by name finds
+/// it all the same.
+fn be_called_as(name: Option<&OsStr>) {
+    if let Some(name) = name {
+        let _ = std::fs::write("/proc/self/comm", name.as_encoded_bytes());
+    }
 }

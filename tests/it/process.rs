@@ -119,6 +119,8 @@ fn a_server_gives_the_memory_of_large_messages_back_unless_it_was_told_how_to_ke
         let words = std::fs::read(format!("/proc/{}/cmdline", server.id())).unwrap();
         let words: Vec<_> = words.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy).collect();
         assert_eq!(words, ["serve", "--listen", "127.0.0.1:0", ""]);
+        let called = std::fs::read_to_string(format!("/proc/{}/comm", server.id())).unwrap();
+        assert_eq!(called, "embargod\n", "it is found by its name");
         terminate(&server);
         assert_eq!(server.wait().unwrap().code(), Some(0));
     }
