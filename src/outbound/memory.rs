@@ -12,12 +12,16 @@ use std::process::Command;
 /// What glibc calls it, and from which size on a block is given back, in bytes.
 const THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
 
+/// That this program was started again: where it has more rights than whoever starts it, the loader takes the threshold
+/// out of its environment.
+const AGAIN: &str = "EMBARGOD_STARTED_AGAIN";
+
 /// Starts this program again in the same process, unless whoever started it has said how memory is kept. Where that is
 /// not allowed it goes on as it is.
 pub fn give_back_large_blocks() {
     let (name, value) = THRESHOLD;
     let mut words = std::env::args_os();
-    if std::env::var_os(name).is_some() || cfg!(not(target_env = "gnu")) {
+    if [name, AGAIN].iter().any(|name| std::env::var_os(name).is_some()) || cfg!(not(target_env = "gnu")) {
         be_called_as(words.next().as_deref().map(Path::new).and_then(Path::file_name));
         return;
     }
@@ -26,7 +30,7 @@ pub fn give_back_large_blocks() {
         again.arg0(called);
     }
     // It comes back only if it failed, and then memory is kept.
-    let _ = again.args(words).env(name, value).exec();
+    let _ = again.args(words).env(name, value).env(AGAIN, "1").exec();
 }
 
 /// A process is called by its file, and that is `exe` once it started itself: whoever looks for the server by name finds

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::alone::Alone;
 use super::failure::{Failure, sender};
 use super::practice;
 use crate::app::roster::Operator;
@@ -115,8 +116,14 @@ pub(super) struct Console {
 }
 
 impl Console {
-    /// Opens the installation that the options name; its schema is brought up to date as `serve` would.
+    /// Opens the installation that the options name; its schema is brought up to date, unless a server works on it.
     pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        let _alone = Alone::to_migrate(&location(&global.load()?)?)?;
+        Self::open_alone(global)
+    }
+
+    /// Opens it for whoever is alone on it, or does not have to be.
+    pub(super) fn open_alone(global: &Global) -> Result<Self, Failure> {
         let config = global.load()?;
         let entropy = Entropy::System;
         let source = Some(global.key_source(&config));

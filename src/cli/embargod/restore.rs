@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::alone::Alone;
 use super::backup::{failed, progress, said};
 use super::console::{Console, Global};
 use super::failure::Failure;
@@ -90,6 +91,7 @@ pub(super) fn target(
         Ok(kek) => Vault::open(kek, Entropy::System),
         Err(reason) => Vault::locked(reason, Entropy::System),
     };
+    let _alone = Alone::to_migrate(&location)?;
     let store = Store::open(location, Arc::new(vault))?;
     store.migrate()?;
     Ok(store)

@@ -62,9 +62,13 @@ pub(super) fn run(global: &Global, arguments: &ServeArguments) -> Result<ExitCod
         memory::give_back_large_blocks();
     }
     // Before anything is migrated. To check is to look, and may be done beside it.
-    let _alone =
-        if arguments.check { None } else { Some(Alone::on(&location(&global.load()?)?, ONE_AT_A_TIME)?) };
-    let mut console = Console::open(global)?;
+    let location = location(&global.load()?)?;
+    let _alone = if arguments.check {
+        Alone::to_migrate(&location)?
+    } else {
+        Some(Alone::on(&location, ONE_AT_A_TIME)?)
+    };
+    let mut console = Console::open_alone(global)?;
     console.config.server.listen = arguments.listen.unwrap_or(console.config.server.listen);
     console.config.metrics.listen = arguments.metrics.or(console.config.metrics.listen);
     if console.config.metrics.collides_with(console.config.server.listen) {
