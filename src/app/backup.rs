@@ -287,22 +287,25 @@ pub fn restore(
             let number = lines.number + 1;
             let Some(text) = lines.next()? else { return Err(CopyError::CutOff) };
             if let Some(row) = text.strip_prefix(ROW) {
-                loader.row(tx, row)?;
+                loader.row(tx, row).map_err(changed)?;
             } else if let Ok(shape) = serde_json::from_str::<TableShape>(text) {
                 report(&loader, progress);
-                loader.table(tx, shape)?;
+                loader.table(tx, shape).map_err(changed)?;
             } else if let Ok(end) = serde_json::from_str::<End>(text) {
                 report(&loader, progress);
                 let found = hex(&lines.before.clone().finalize());
                 if end.sha256.is_some_and(|written| written != found) {
                     return Err(CopyError::Changed);
                 }
+                if lines.next()?.is_some() {
+                    return Err(CopyError::Damaged(number + 1));
+                }
                 break end.rows;
             } else {
                 return Err(CopyError::Damaged(number));
             }
         };
-        let copied = loader.end(tx, header, &written)?;
+        let copied = loader.end(tx, header, &written).map_err(changed)?;
         // Whoever has another key should learn it now.
         tx.check_key()?;
         let life = tx.begin_incarnation(now)?;
@@ -345,6 +348,15 @@ impl<R: BufRead> Lines<R> {
         self.number += 1;
         // A line without its end was cut off, unless nothing can be missing: rows are JSON and say so.
         Ok(Some(self.text.trim_end_matches('\n')))
+    }
+}
+
+/// What a row that stands there twice is called: nobody else writes into the new database.
+fn changed(error: CopyError) -> CopyError {
+    if matches!(error, CopyError::Refused(Refusal::Store(StoreError::Conflict))) {
+        CopyError::Changed
+    } else {
+        error
     }
 }
 

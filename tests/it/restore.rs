@@ -294,6 +294,12 @@ async fn a_restored_backup_is_the_same_installation_in_a_new_life_and_waits() {
     assert!(matches!(error, CopyError::Count { .. }), "{error}");
     let error = restored(&store, b"\x85\x02\x0c\x03".to_vec(), &server).await.unwrap_err();
     assert!(error.to_string().contains("gpg --decrypt"), "{error}");
+    let twice = [&lines[..=entry], &lines[entry..]].concat().concat();
+    let error = restored(&store, twice, &server).await.unwrap_err();
+    assert!(matches!(error, CopyError::Changed), "{error}");
+    let two = [&file[..], &file[..]].concat();
+    let error = restored(&store, two, &server).await.unwrap_err();
+    assert!(matches!(error, CopyError::Damaged(line) if line == lines.len() + 1), "{error}");
 
     restored(&store, file.clone(), &server).await.unwrap();
     let again = restored(&store, file, &server).await.unwrap_err();

@@ -65,7 +65,10 @@ pub(super) fn run(global: &Global, arguments: &BackupArguments) -> Result<ExitCo
         // What was begun is of no use.
         let _ = fs::remove_file(&partial);
     })?;
-    screen::item("wrote", &format!("{}, to {} people", file.display(), to.len()));
+    screen::item(
+        "wrote",
+        &format!("{}, to {} {}", file.display(), to.len(), if to.len() == 1 { "person" } else { "people" }),
+    );
     screen::item("holds", &said(&copied));
     screen::item("not", "the key-encryption key: keep a copy of it where no backup lies");
     Ok(ExitCode::SUCCESS)

@@ -196,7 +196,9 @@ impl<'a> Rotation<'a> {
         }
         item(
             "give",
-            &format!("the {written} new recovery files to their owners, and this key file to every machine"),
+            &format!(
+                "to each owner the new recovery file ({written} written), and this key file to every machine"
+            ),
         );
         Ok(())
     }
