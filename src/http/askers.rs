@@ -4,7 +4,7 @@
 //! Behind a proxy that the operator named it is the one that the proxy saw; anybody else's word for it is not believed.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,7 +73,14 @@ fn asker(peer: IpAddr, forwarded: Option<&str>, proxies: &[IpAddr]) -> IpAddr {
         return peer;
     }
     let seen = forwarded.and_then(|list| list.rsplit(',').next()).map(str::trim);
-    seen.and_then(|seen| seen.parse::<IpAddr>().ok()).map_or(peer, |seen| seen.to_canonical())
+    seen.and_then(address).map_or(peer, |seen| seen.to_canonical())
+}
+
+/// An address as proxies write it: alone, in brackets, or with the port behind it.
+fn address(text: &str) -> Option<IpAddr> {
+    let alone = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    alone.parse().ok().or_else(with_port)
 }
 
 /// What is charged together: IPv6 is given out by networks.
@@ -109,6 +116,9 @@ mod tests {
         assert_eq!(asks("192.0.2.9", "198.51.100.1"), "192.0.2.9");
         assert_eq!(asks("127.0.0.1", "198.51.100.1"), "198.51.100.1");
         assert_eq!(asks("::ffff:127.0.0.1", "forged, 198.51.100.1"), "198.51.100.1");
+        assert_eq!(asks("127.0.0.1", "forged, 198.51.100.1:50123"), "198.51.100.1");
+        assert_eq!(asks("127.0.0.1", "[2001:db8::1]"), "2001:db8::1");
+        assert_eq!(asks("127.0.0.1", "[2001:db8::1]:50123"), "2001:db8::1");
         assert_eq!(asks("127.0.0.1", "198.51.100.1, unknown"), "127.0.0.1");
         assert_eq!(asker(ip("127.0.0.1"), None, &proxies), ip("127.0.0.1"));
     }
