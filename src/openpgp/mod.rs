@@ -41,6 +41,7 @@ mod opening;
 mod packets;
 mod person;
 mod pool;
+mod processor;
 mod request;
 mod server_key;
 mod signature;
