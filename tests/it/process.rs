@@ -179,14 +179,20 @@ fn one_server_works_on_a_file_and_nobody_copies_it_meanwhile() {
         assert!(said(&output).contains("a server works on"), "{line:?}: {}", said(&output));
         assert!(said(&output).contains("stop it first"), "{line:?}: {}", said(&output));
     }
-    // By another name.
+    // By another name, and whatever is tidied away beside it.
     let state = installation.folder.path().join("state");
     std::os::unix::fs::symlink("embargod.sqlite", state.join("alias.sqlite")).unwrap();
+    std::fs::hard_link(state.join("embargod.sqlite"), state.join("second.sqlite")).unwrap();
     let config = std::fs::read_to_string(installation.folder.path().join("embargod.toml")).unwrap();
-    let config = config.replace("state/embargod.sqlite", "state/alias.sqlite");
-    std::fs::write(installation.folder.path().join("alias.toml"), config).unwrap();
-    let output = installation.run(&["--config", "alias.toml", "serve", "--listen", &address]);
-    assert!(said(&output).contains("a server works on"), "{}", said(&output));
+    for name in ["embargod", "alias", "second"] {
+        let _ = std::fs::remove_file(state.join("embargod.sqlite.lock"));
+        let config = config.replace("state/embargod.sqlite", &format!("state/{name}.sqlite"));
+        std::fs::write(installation.folder.path().join("named.toml"), config).unwrap();
+        for line in [&["serve", "--listen", &address][..], &copy] {
+            let output = installation.run(&[&["--config", "named.toml"], line].concat());
+            assert!(said(&output).contains("a server works on"), "{name}: {}", said(&output));
+        }
+    }
     for line in [&["serve", "--check"][..], &["backup", "--to", "beside.pgp"], &["doctor"]] {
         assert!(!said(&installation.run(line)).contains("a server works on"), "{line:?}");
     }

@@ -1,9 +1,8 @@
 //! One server at a time on a SQLite file: a second one would send what the first is sending, and what is copied under
 //! a server lacks what it does next.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::failure::Failure;
@@ -15,26 +14,23 @@ use crate::vault::Vault;
 /// PostgreSQL, and are not kept apart.
 #[derive(Debug)]
 pub(super) struct Alone {
-    _lock: Option<File>,
+    lock: Option<ManuallyDrop<File>>,
 }
 
 impl Alone {
     /// Whoever is alone on this database from now on; `cure` is what to do if somebody else is.
     pub(super) fn on(location: &Location, cure: &str) -> Result<Self, Failure> {
-        let Location::Sqlite(database) = location else { return Ok(Self { _lock: None }) };
-        // By whatever name it is called. One that is missing has one name only.
-        let mut path = database.canonicalize().unwrap_or_else(|_| database.clone()).into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        // Beside the database, since SQLite locks parts of its own files.
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(Failure::file(&path, "opened"))?;
+        let Location::Sqlite(database) = location else { return Ok(Self { lock: None }) };
+        // The database itself, so that neither another name of it nor a lock file that was tidied away lets a second
+        // one in. It is another kind of lock than SQLite's own. Those, however, are lost with the first descriptor of
+        // the file that this process closes (<https://sqlite.org/howtocorrupt.html>, 2.2): it never closes this one.
+        let file = ManuallyDrop::new(File::open(database).map_err(Failure::file(database, "opened"))?);
         match file.try_lock() {
-            Ok(()) => Ok(Self { _lock: Some(file) }),
+            Ok(()) => Ok(Self { lock: Some(file) }),
             Err(TryLockError::WouldBlock) => {
                 Err(Failure::unfit(format!("a server works on {}", database.display()), cure))
             }
-            Err(TryLockError::Error(error)) => Err(Failure::file(path, "locked")(error)),
+            Err(TryLockError::Error(error)) => Err(Failure::file(database, "locked")(error)),
         }
     }
 
@@ -49,5 +45,14 @@ impl Alone {
         let older = store.pending_migrations()? > 0;
         let cure = "it is of an older version than this program: stop it, and start the new one";
         older.then(|| Self::on(location, cure)).transpose()
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if let Some(lock) = &self.lock {
+            // Nothing is to be done about a failure: the lock ends with the process.
+            let _ = lock.unlock();
+        }
     }
 }

@@ -159,7 +159,8 @@ fn retired_path(kek: &Path, id: &str) -> PathBuf {
     kek.with_file_name(name)
 }
 
-fn forget(console: &Console, kek: &Path, id: &str) -> Result<(), Failure> {
+/// Says whether there was a copy here.
+fn forget(console: &Console, kek: &Path, id: &str) -> Result<bool, Failure> {
     let states = console.store.read_now(|tx| Ok::<_, Refusal>(tx.keks()?))?;
     let Some(state) = states.iter().find(|state| state.id == id) else {
         return Err(Failure::unfit(
@@ -174,12 +175,13 @@ fn forget(console: &Console, kek: &Path, id: &str) -> Result<(), Failure> {
         ));
     }
     let path = retired_path(kek, id);
-    match std::fs::remove_file(&path) {
+    let was_there = match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Failure::file(path, "deleted")(error));
         }
-        _ => files::sync_folder_of(&path)?,
-    }
+        removed => removed.is_ok(),
+    };
+    files::sync_folder_of(&path)?;
     let now = console.clock.now();
     let noted = console.store.write_now(|tx| {
         let noted = tx.forget_kek(id, now)?;
@@ -192,9 +194,11 @@ fn forget(console: &Console, kek: &Path, id: &str) -> Result<(), Failure> {
             "see which: embargod doctor",
         ));
     }
-    item(
-        "deleted",
-        &format!("{} · backups from before its rotation cannot be opened any more", path.display()),
-    );
-    Ok(())
+    let path = path.display();
+    if was_there {
+        item("deleted", &format!("{path} · backups from before its rotation cannot be opened any more"));
+    } else {
+        item("ok", &format!("there is no {path}: if it lies on another machine, run this there"));
+    }
+    Ok(was_there)
 }

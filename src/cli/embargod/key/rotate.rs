@@ -60,6 +60,13 @@ impl Standing {
         self.state(&key.id()).is_some_and(|state| state.retired_at.is_some())
     }
 
+    /// A key that was prepared with another copy of the file.
+    fn prepared_elsewhere(&self) -> Option<&KekState> {
+        let none_is_begun_here = self.next().is_none() && self.giving_way().next().is_none();
+        let prepared = |state: &&KekState| state.current_at.is_none() && state.retired_at.is_none();
+        self.states.iter().find(prepared).filter(|_| none_is_begun_here)
+    }
+
     /// Keys that are giving way to the current one.
     fn giving_way(&self) -> impl Iterator<Item = &KekState> {
         let old = |state: &&KekState| {
@@ -146,6 +153,12 @@ impl<'a> Rotation<'a> {
     /// Steps 3 to 5, unless they are done.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
         let standing = self.standing()?;
+        if let Some(KekState { id, .. }) = standing.prepared_elsewhere() {
+            return Err(Failure::unfit(
+                format!("key-encryption key {id} was prepared, and {} does not hold it", self.path.display()),
+                "copy the file from the machine where it was made; if it is lost, make another: embargod key rotate --prepare",
+            ));
+        }
         let now = self.console.clock.now();
         let target = match standing.next() {
             Some(next) => {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::super::console::{Console, recovery_path};
 use super::super::failure::Failure;
+use super::super::files;
 use super::super::tests::Place;
 use super::check::prove;
 use super::rotate::Rotation;
@@ -172,8 +173,31 @@ fn only_a_retired_key_that_nothing_needs_can_be_forgotten_and_its_copy_is_gone_t
     assert!(installation.rotate(usize::MAX));
     let copy = retired_path(&installation.kek(), &old);
     assert!(copy.exists());
-    forgets(&old).unwrap();
+    assert!(forgets(&old).unwrap());
     assert!(!copy.exists());
+    assert!(!forgets(&old).unwrap(), "nothing was there any more");
+    all_open(&installation.console().store, &installation.ids);
+}
+
+#[test]
+fn a_rotation_is_not_called_finished_where_the_key_that_was_prepared_is_missing() {
+    let installation = Installation::with(1);
+    let console = installation.console();
+    let elsewhere = fs::read(installation.kek()).unwrap();
+    let rotation = || Rotation::of(&console, installation.kek(), Vec::new());
+    rotation().prepare().unwrap();
+    let prepared = installation.keys_in_file().remove(1);
+    let here = fs::read(installation.kek()).unwrap();
+    files::replace(&installation.kek(), 0o400, &elsewhere).unwrap();
+    let refusal = rotation().finish().unwrap_err().to_string();
+    assert!(refusal.starts_with(&format!("key-encryption key {prepared} was prepared, and")), "{refusal}");
+    // With the copy it goes on, and where that is lost another one is made.
+    files::replace(&installation.kek(), 0o400, &here).unwrap();
+    rotation().finish().unwrap();
+    let elsewhere = fs::read(installation.kek()).unwrap();
+    rotation().prepare().unwrap();
+    files::replace(&installation.kek(), 0o400, &elsewhere).unwrap();
+    assert!(installation.rotate(usize::MAX));
     all_open(&installation.console().store, &installation.ids);
 }
 
