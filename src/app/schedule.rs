@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
 use super::commands::{Context, Done};
 use super::embargoes::needed;
@@ -18,6 +18,9 @@ use crate::store::{NoticeFacts, TokenKind, Tx};
 
 /// How many dates are offered.
 const OFFERS: usize = 3;
+/// How long an instant may have passed while it was typed and signed. One that passed before is a mistake, which would
+/// publish at once.
+const TYPED_IN: Duration = Duration::minutes(5);
 
 /// Legal dates for an embargo, and the judgement of one that was asked about.
 pub struct Dates {
@@ -159,10 +162,21 @@ impl Context<'_> {
         let project = tx.project(&case.embargo.project)?;
         let at = match at {
             None => self.now,
-            Some(text) => parse_instant(text, project.policy.zone)
-                .map_err(|error| Refusal::invalid("instant", error))?,
-        }
-        .max(self.now);
+            Some(text) => {
+                let at = parse_instant(text, project.policy.zone)
+                    .map_err(|error| Refusal::invalid("instant", error))?;
+                if at < self.now - TYPED_IN {
+                    return Err(Refusal::invalid(
+                        "instant",
+                        format!(
+                            "{} has passed; name an instant to come, or none, to publish now",
+                            at.to_rfc3339_opts(SecondsFormat::Secs, true)
+                        ),
+                    ));
+                }
+                at.max(self.now)
+            }
+        };
         let number = match &case.embargo.stage {
             Stage::Announced { revision, .. } => *revision,
             _ => {

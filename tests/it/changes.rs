@@ -136,6 +136,11 @@ async fn an_announced_embargo_is_brought_forward_and_never_put_back_that_way() {
     let later = embargod::wire::LiftEarly { reason: "x".to_owned(), at: Some("2026-06-11 14:00".to_owned()) };
     let path = format!("/api/v1/embargoes/{id}/lift-early");
     assert_eq!(mara.does(&Change::json("POST", path.clone(), &later)).await.response.status, 409);
+    // A year mistyped publishes nothing.
+    let passed =
+        embargod::wire::LiftEarly { reason: "x".to_owned(), at: Some("2025-06-03 14:00".to_owned()) };
+    let refused = mara.does(&Change::json("POST", path.clone(), &passed)).await.response;
+    assert_eq!(refused.status, 400, "{}", refused.text());
     let sooner =
         embargod::wire::LiftEarly { reason: "Used.".to_owned(), at: Some("2026-06-03 14:00".to_owned()) };
     mara.does(&Change::json("POST", path, &sooner)).await.accepted();
