@@ -66,14 +66,15 @@ impl Askers {
     }
 }
 
-/// Who asks: the peer, or whom a proxy saw last.
+/// Who asks: the peer, or whom the first of the named proxies saw that stand in a row before this server.
 fn asker(peer: IpAddr, forwarded: Option<&str>, proxies: &[IpAddr]) -> IpAddr {
     let peer = peer.to_canonical();
     if !proxies.contains(&peer) {
         return peer;
     }
-    let seen = forwarded.and_then(|list| list.rsplit(',').next()).map(str::trim);
-    seen.and_then(address).map_or(peer, |seen| seen.to_canonical())
+    let hops = forwarded.into_iter().flat_map(|list| list.rsplit(','));
+    let mut hops = hops.map_while(|hop| Some(address(hop.trim())?.to_canonical()));
+    hops.find(|hop| !proxies.contains(hop)).unwrap_or(peer)
 }
 
 /// An address as proxies write it: alone, in brackets, or with the port behind it.
@@ -117,6 +118,8 @@ mod tests {
         assert_eq!(asks("127.0.0.1", "198.51.100.1"), "198.51.100.1");
         assert_eq!(asks("::ffff:127.0.0.1", "forged, 198.51.100.1"), "198.51.100.1");
         assert_eq!(asks("127.0.0.1", "forged, 198.51.100.1:50123"), "198.51.100.1");
+        assert_eq!(asks("127.0.0.1", "198.51.100.1, 127.0.0.1"), "198.51.100.1");
+        assert_eq!(asks("127.0.0.1", "forged, 127.0.0.1"), "127.0.0.1");
         assert_eq!(asks("127.0.0.1", "[2001:db8::1]"), "2001:db8::1");
         assert_eq!(asks("127.0.0.1", "[2001:db8::1]:50123"), "2001:db8::1");
         assert_eq!(asks("127.0.0.1", "198.51.100.1, unknown"), "127.0.0.1");
