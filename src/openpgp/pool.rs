@@ -163,7 +163,10 @@ impl ParsePool {
                     self.stuck.fetch_sub(1, Ordering::AcqRel);
                 }
                 if self.is_stuck() {
-                    tracing::error!("every thread that reads OpenPGP data hangs: restart the server");
+                    tracing::warn!(
+                        "every thread that reads OpenPGP data works on what was given up; if it stays so, restart the \
+                         server"
+                    );
                 }
                 let worked = begun.get().map_or(Some(Duration::ZERO), Begun::worked);
                 Err(if was_running { self.given_up(worked) } else { PoolError::Busy })
