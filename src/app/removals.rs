@@ -107,11 +107,26 @@ impl Operator<'_> {
                     ));
                 }
             }
+            projects.sort_by(|a, b| a.slug.cmp(&b.slug));
             projects.dedup_by(|a, b| a.id == b.id);
-            let what = format!(
-                "The operator of this server removed the contact {address}. It is told and shown nothing more.\n{}",
-                remarks.join("\n")
-            );
+            let mut kept = false;
+            for id in &organisations {
+                kept |= contacts_of(tx, id)?.iter().any(|contact| contact.address == address);
+            }
+            let what = if kept {
+                remarks.push(format!("{address} stays a contact by another certificate"));
+                format!(
+                    "The operator of this server removed a certificate of the contact {address}. Nothing more is \
+                     encrypted to it, and what it signs does nothing.\n{}",
+                    remarks.join("\n")
+                )
+            } else {
+                format!(
+                    "The operator of this server removed the contact {address}. It is told and shown nothing \
+                     more.\n{}",
+                    remarks.join("\n")
+                )
+            };
             let mailed = self.tell(tx, &projects, &what, now)?;
             Ok(Removal { who: address, projects: slugs(projects), mailed, remarks })
         })

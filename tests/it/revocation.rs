@@ -84,7 +84,8 @@ async fn a_contact_is_named_by_its_address_with_all_it_has_there_or_by_one_finge
             let one = operator.set_seipdv1_only(&fingerprint.to_lowercase(), false).unwrap();
             assert_eq!((one.len(), &one[0].1), (1, &fingerprint));
             let removal = operator.remove_contact(&fingerprint).unwrap();
-            assert_eq!((removal.who, removal.remarks.len()), (address, 0));
+            assert_eq!(removal.remarks, [format!("{address} stays a contact by another certificate")]);
+            assert_eq!(removal.who, address);
             assert!(operator.remove_contact(&fingerprint).is_err());
         })
         .await;
