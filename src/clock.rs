@@ -89,6 +89,17 @@ impl Clock {
         }
     }
 
+    /// Names the time since the machine started last, which [`Clock::monotonic`] counts; nothing where that is not told.
+    pub fn boot(&self) -> Option<String> {
+        match self {
+            Self::System => {
+                let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+                Some(id.trim().to_owned())
+            }
+            Self::Virtual(_) => None,
+        }
+    }
+
     /// Waits until the clock shows `instant`, or as long as that takes by the clock as it is now: whoever looks
     /// again every now and then does not sleep for an hour because the wall clock was set back by one.
     pub async fn pause_until(&self, instant: DateTime<Utc>) {

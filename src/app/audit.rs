@@ -97,7 +97,9 @@ fn judge(
 
 /// Checks the log in the database, and against the anchor in the folder `state`.
 pub fn verify(store: &Store, state: Option<&Path>) -> Result<Result<Whole, ChainFault>, Refusal> {
-    let anchor = state.and_then(witness::anchor_in);
+    let Ok(anchor) = state.map_or(Ok(None), witness::readable_anchor) else {
+        return Ok(Err(ChainFault::Anchor));
+    };
     store.read_now(|tx| {
         tx.freeze()?;
         let server = tx.server_certificate()?.and_then(|bytes| Certificate::parse(&bytes).ok());
@@ -192,7 +194,7 @@ pub fn verify_file(
     let walk = walk.unwrap_or_else(|| begin(&signed, server, &mut forged));
     let walked = match fault {
         Some(fault) => Err(fault),
-        None => walk.end((header.entries, &hash)),
+        None => walk.end(Some((header.entries, &hash))),
     };
     Ok(judge(walked, forged, signed.len(), true))
 }

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 use chrono::{DateTime, Duration, Utc};
 
 use super::roster::Operator;
+use super::witness::booted::is_same;
 use super::{App, Refusal};
 use crate::domain::clock_guard::{ClockGuard, Doubt, Observation, Verdict};
 use crate::domain::embargo::{Embargo, Stage};
@@ -25,6 +26,8 @@ const TELL_EVERY: Duration = Duration::hours(1);
 pub(super) struct ClockWatch {
     guard: Option<ClockGuard>,
     verdict: Option<Verdict>,
+    /// When the machine started, as it was remembered outside the database.
+    booted: Option<DateTime<Utc>>,
     /// A doubt that maintainers have not been told of.
     untold: Option<Doubt>,
     /// When they were last told, by the time since start.
@@ -41,7 +44,12 @@ impl App {
         let since_start = since_start(&self.clock);
         let seen = Observation { wall: self.clock.now(), since_start, highest, shared, confirmed };
         let mut watch = self.clock_watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let guard = watch.guard.get_or_insert_with(|| ClockGuard::new(&seen));
+        // A doubt does not end because the server is started again.
+        let begin = || match self.witness().and_then(|witness| witness.booted()) {
+            Some(booted) => ClockGuard::resumed(&seen, booted),
+            None => ClockGuard::new(&seen),
+        };
+        let guard = watch.guard.get_or_insert_with(begin);
         let verdict = guard.observe(&seen);
         let before = watch.verdict.replace(verdict);
         match (before.and_then(|before| before.doubt), verdict.doubt) {
@@ -74,7 +82,13 @@ impl App {
             Ok::<_, Refusal>((verdict.doubt.is_none() && is_due).then_some(verdict.due_by))
         });
         let mark = mark.await?;
-        let untold = self.clock_watch.lock().unwrap_or_else(PoisonError::into_inner).untold.take();
+        let (untold, booted) = {
+            let mut watch = self.clock_watch.lock().unwrap_or_else(PoisonError::into_inner);
+            (watch.untold.take(), watch.guard.as_ref().map(ClockGuard::booted))
+        };
+        if let Some(booted) = booted {
+            self.keep_booted(booted).await;
+        }
         if let Some(doubt) = untold {
             let app = self.clone();
             if let Err(refusal) = self.store.write(move |tx| app.tell_of_doubt(tx, doubt)).await {
@@ -88,6 +102,20 @@ impl App {
             self.store.write(move |tx| tx.mark_instant(mark)).await?;
         }
         Ok(())
+    }
+
+    /// Remembers when the machine started, if that is reckoned anew; what fails is tried again at the next look.
+    async fn keep_booted(&self, booted: DateTime<Utc>) {
+        let Some(witness) = self.witness().cloned() else { return };
+        let watch = || self.clock_watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch().booted.is_some_and(|kept| is_same(kept, booted)) {
+            return;
+        }
+        match tokio::task::spawn_blocking(move || witness.keep_booted(booted)).await {
+            Ok(Ok(())) => watch().booted = Some(booted),
+            Ok(Err(error)) => tracing::debug!("when the machine started is not remembered yet: {error}"),
+            Err(_) => {}
+        }
     }
 
     /// One alarm for each project, about the embargo of it that comes first.

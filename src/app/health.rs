@@ -33,6 +33,8 @@ const LITTLE: u64 = 1 << 20;
 pub enum Unready {
     /// The key-encryption key is missing or wrong.
     Locked,
+    /// A key-encryption key that is in use is not the server's.
+    KeyMissing,
     /// There is no server key.
     NoServerKey,
     /// A loop of the worker fails or breaks off again and again.
@@ -61,7 +63,7 @@ impl Unready {
     /// Its kind.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Locked => Reason::Locked,
+            Self::Locked | Self::KeyMissing => Reason::Locked,
             Self::NoServerKey => Reason::NoServerKey,
             Self::Worker => Reason::Worker,
             Self::Parsers => Reason::Parsers,
@@ -82,6 +84,9 @@ impl fmt::Display for Unready {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Locked => write!(formatter, "{LOCKED}; only what is public is served"),
+            Self::KeyMissing => formatter.write_str(
+                "a key-encryption key in use is not in this server's key file: restart it with the present one",
+            ),
             Self::NoServerKey => formatter.write_str("there is no server key; only what is public is served"),
             Self::Worker => formatter.write_str("the worker fails again and again: see the server's log"),
             Self::Parsers => formatter.write_str("the OpenPGP parsers are stuck; restart the server"),
@@ -131,6 +136,10 @@ impl App {
         reasons.extend(HoldKind::ALL.into_iter().filter(|kind| held.contains(kind)).map(Unready::Held));
         if self.has_anchor_trouble() {
             reasons.push(Unready::Anchor);
+        }
+        let missing = self.store.read(|tx| tx.missing_keks()).await.unwrap_or_default();
+        if missing.iter().any(|key| key.current_at.is_some()) {
+            reasons.push(Unready::KeyMissing);
         }
         let vanished = self.vanished().await;
         if !vanished.is_empty() {
@@ -271,7 +280,9 @@ fn shown(numbers: &store::Numbers, now: DateTime<Utc>) -> Numbers {
 fn is_full(folder: &Path) -> bool {
     // SQLite's own folder is the empty path if its file has none.
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LITTLE)
+    // Some network file systems tell no sizes.
+    rustix::fs::statvfs(folder)
+        .is_ok_and(|disk| disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < LITTLE)
 }
 
 fn positive(duration: chrono::Duration) -> Duration {

@@ -128,6 +128,18 @@ impl ClockGuard {
         Self { trusted: moment, even: moment, doubt: None }
     }
 
+    /// A guard that goes on where another one on the same machine ended, since it started last: that one reckoned that the
+    /// machine started at `booted`. What the wall clock was set by meanwhile is a jump.
+    pub fn resumed(first: &Observation, booted: DateTime<Utc>) -> Self {
+        let trusted = Moment { wall: booted + first.since_start, since_start: first.since_start };
+        Self { trusted, even: trusted, doubt: None }
+    }
+
+    /// When the machine started, by the clocks as they were last believed.
+    pub fn booted(&self) -> DateTime<Utc> {
+        self.trusted.wall - self.trusted.since_start
+    }
+
     /// Takes one more observation.
     pub fn observe(&mut self, seen: &Observation) -> Verdict {
         let now = Moment { wall: seen.wall, since_start: seen.since_start };

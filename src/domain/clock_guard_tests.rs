@@ -91,6 +91,33 @@ fn a_jump_forward_is_doubted_at_once_and_even_when_it_stays_nothing_lifts_before
 }
 
 #[test]
+fn a_jump_is_the_same_jump_for_a_server_that_was_started_again_after_it_or_before_anybody_looked() {
+    for looked in [true, false] {
+        let mut machine = Machine::new(start(), None);
+        machine.pass(10);
+        let booted = machine.guard.booted();
+        machine.offset = Duration::days(16);
+        if looked {
+            machine.pass(40);
+            assert_eq!(machine.guard.booted(), booted, "a jump is no new reckoning");
+        }
+        let first = Observation {
+            wall: machine.wall(),
+            since_start: machine.elapsed,
+            highest: machine.highest,
+            shared: None,
+            confirmed: None,
+        };
+        machine.guard = ClockGuard::resumed(&first, booted);
+        assert_eq!(machine.look().doubt, Some(Doubt::Jumped(Duration::days(16))));
+        let verdict = machine.pass(60);
+        assert_eq!((verdict.doubt, verdict.due_by), (None, machine.truth()));
+        machine.confirmed = Some(machine.wall());
+        assert_eq!(machine.look().ahead, None);
+    }
+}
+
+#[test]
 fn an_operators_word_counts_from_the_jump_on_and_one_from_before_does_not() {
     let mut machine = Machine::new(start(), None);
     machine.confirmed = Some(start());

@@ -119,6 +119,15 @@ pub enum ChainFault {
         /// The entry whose signed hash is another one.
         signed: i64,
     },
+    /// There is no head: how many entries there are was removed.
+    #[error("the audit log has {0} entries and no head: it was removed, and entries perhaps with it")]
+    Headless(i64),
+    /// What is remembered of the log outside the database cannot be used.
+    #[error(
+        "what this machine remembers of the audit log is damaged or cannot be read: the file anchor in the state \
+         directory"
+    )]
+    Anchor,
     /// What stands as signed was not signed by this server.
     #[error("the checkpoint at entry {0} was not signed by this server: it was put there or changed")]
     Forged(i64),
@@ -129,7 +138,8 @@ impl ChainFault {
     pub fn entry(&self) -> i64 {
         match self {
             Self::Gap(entry) | Self::Changed(entry) | Self::Forged(entry) => *entry,
-            Self::Truncated { found, .. } => found + 1,
+            Self::Truncated { found, .. } | Self::Headless(found) => found + 1,
+            Self::Anchor => 0,
             Self::Head { named, .. } => named + 1,
             Self::Rewritten { first, .. } => *first,
         }
@@ -193,16 +203,18 @@ impl ChainWalk {
 
     /// Ends the walk at the head that the database names; says how many entries there are and how many of them
     /// a signature confirms.
-    pub fn end(self, head: (i64, &[u8])) -> Result<(i64, i64), ChainFault> {
+    pub fn end(self, head: Option<(i64, &[u8])>) -> Result<(i64, i64), ChainFault> {
         let found = self.length;
-        let written = self.signed.last_key_value().map_or(0, |(sequence, _)| *sequence).max(head.0);
+        let named = head.map_or(0, |head| head.0);
+        let written = self.signed.last_key_value().map_or(0, |(sequence, _)| *sequence).max(named);
         if written > found {
             return Err(ChainFault::Truncated { found, expected: written });
         }
-        if head.0 < found {
-            return Err(ChainFault::Head { found, named: head.0 });
+        let Some((_, hash)) = head else { return Err(ChainFault::Headless(found)) };
+        if named < found {
+            return Err(ChainFault::Head { found, named });
         }
-        if head.1 != self.last {
+        if hash != self.last {
             return Err(ChainFault::Changed(found));
         }
         Ok((found, self.confirmed))
@@ -277,12 +289,12 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Shows every entry to `look`, in order, a batch in memory at a time; ends with the head, which names no entry if it
-    /// is missing. While a server writes, the transaction has to begin with [`Tx::freeze`].
+    /// Shows every entry to `look`, in order, a batch in memory at a time; ends with the head, if there is one.
+    /// While a server writes, the transaction has to begin with [`Tx::freeze`].
     pub fn walk_audit<E: From<StoreError>>(
         &mut self,
         mut look: impl FnMut(&Chained) -> Result<(), E>,
-    ) -> Result<(i64, Vec<u8>), E> {
+    ) -> Result<Option<(i64, Vec<u8>)>, E> {
         let mut last = i64::MIN;
         loop {
             let rows = audit::table
@@ -297,7 +309,7 @@ impl Tx<'_> {
             rows.iter().try_for_each(&mut look)?;
         }
         let head = audit_head::table.select((audit_head::sequence, audit_head::hash)).first(self.db);
-        Ok(head.optional().map_err(StoreError::from)?.unwrap_or_default())
+        Ok(head.optional().map_err(StoreError::from)?)
     }
 
     /// The whole log, checked against itself. Returns how many entries there are.
@@ -314,7 +326,7 @@ impl Tx<'_> {
     ) -> Result<Result<(i64, i64), ChainFault>, StoreError> {
         let mut walk = ChainWalk::new(signed);
         let mut fault = None;
-        let (sequence, hash) = self.walk_audit(|row| {
+        let head = self.walk_audit(|row| {
             if fault.is_none() {
                 fault = walk.step(row).err();
             }
@@ -322,7 +334,7 @@ impl Tx<'_> {
         })?;
         Ok(match fault {
             Some(fault) => Err(fault),
-            None => walk.end((sequence, &hash)),
+            None => walk.end(head.as_ref().map(|(sequence, hash)| (*sequence, &hash[..]))),
         })
     }
 }

@@ -55,7 +55,7 @@ fn walked(
 ) -> Result<(i64, i64), ChainFault> {
     let mut walk = ChainWalk::new(signed);
     rows.iter().try_for_each(|row| walk.step(row))?;
-    walk.end((head.0, &head.1))
+    walk.end(Some((head.0, &head.1)))
 }
 
 /// As the database gives them: in the order of their numbers.

@@ -47,6 +47,11 @@ const TABLE: &str = "key_encryption_keys";
 /// wrapped by was retired.
 type DataKeyRow = (String, String, Vec<u8>, Option<i64>, Option<i64>);
 
+/// Under what a server that misses a key-encryption key says so.
+fn missed(id: &str) -> String {
+    format!("missed {id}")
+}
+
 impl Tx<'_> {
     /// The data key of `owner`. Its row is looked at once in each transaction, so that a destroyed key opens nothing
     /// any more on any replica; the roster's is looked at when it is first met.
@@ -167,6 +172,31 @@ impl Tx<'_> {
                 })
             })
             .collect()
+    }
+
+    /// The key-encryption keys that this process needs, or will need once a rotation goes on, and does not hold. None
+    /// while the vault is shut.
+    pub fn missing_keks(&mut self) -> Result<Vec<KekState>, StoreError> {
+        if self.vault.locked_reason().is_some() {
+            return Ok(Vec::new());
+        }
+        let mut missing = self.keks()?;
+        missing.retain(|state| {
+            let wraps = state.wraps > 0 || state.current_at.is_none();
+            state.retired_at.is_none() && wraps && !self.vault.has(&state.id)
+        });
+        Ok(missing)
+    }
+
+    /// Notes that a server misses a prepared key-encryption key, for whoever is about to make it current.
+    pub fn note_missed_kek(&mut self, id: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.take_tick(&missed(id), now)?;
+        Ok(())
+    }
+
+    /// When a server missed this key-encryption key last.
+    pub fn missed_kek(&mut self, id: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.last_tick(&missed(id))
     }
 
     /// The key-encryption key by which new data keys are wrapped.

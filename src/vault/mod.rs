@@ -112,6 +112,11 @@ impl Vault {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
+    /// Whether it holds this key-encryption key, or finds it now. One that is shut holds none.
+    pub fn has(&self, id: &str) -> bool {
+        matches!(self.kek(id), Ok(Some(_)))
+    }
+
     /// Takes one more key-encryption key.
     pub fn add(&self, kek: KeyEncryptionKey) {
         self.ring.write().unwrap_or_else(PoisonError::into_inner).insert(kek.id(), Arc::new(kek));

@@ -26,6 +26,7 @@ mod replicas;
 mod rotation;
 mod server;
 mod soak;
+mod started_again;
 mod story;
 mod watcher;
 

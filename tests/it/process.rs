@@ -203,6 +203,113 @@ fn one_server_works_on_a_file_and_nobody_copies_it_meanwhile() {
     assert!(output.status.success(), "{}", said(&output));
 }
 
+/// The answer to GET, head and all.
+fn answer(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_rotation_waits_for_a_server_that_was_given_its_key_when_it_started() {
+    let installation = Installation::new();
+    let place = installation.folder.path();
+    // As a service manager hands it out: a copy, made at the start.
+    let hand_out = |folder: &str| {
+        std::fs::create_dir_all(place.join(folder)).unwrap();
+        let _ = std::fs::remove_file(place.join(folder).join("kek"));
+        std::fs::copy(place.join("operator/kek"), place.join(folder).join("kek")).unwrap();
+    };
+    std::fs::create_dir(place.join("operator")).unwrap();
+    std::fs::rename(place.join("state/kek"), place.join("operator/kek")).unwrap();
+    hand_out("service");
+    let variable = |folder: &str| place.join(folder).to_str().unwrap().to_owned();
+    let (service, operator) = (variable("service"), variable("operator"));
+    let rotate = || {
+        let mut command = installation.command(&["key", "rotate"]);
+        command.env("CREDENTIALS_DIRECTORY", &operator).output().unwrap()
+    };
+    let (server, address, _log) = installation.serve_with(Some(("CREDENTIALS_DIRECTORY", &service)));
+    let refused = rotate();
+    assert!(!refused.status.success(), "{}", said(&refused));
+    assert!(said(&refused).contains("a running server does not have"), "{}", said(&refused));
+    assert!(answer(&address, "/readyz").starts_with("HTTP/1.1 200"), "nothing was changed");
+    end(server);
+
+    // Started again it gets the file as it is now, and the same command goes on.
+    hand_out("service");
+    let (server, address, _log) = installation.serve_with(Some(("CREDENTIALS_DIRECTORY", &service)));
+    let done = rotate();
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(answer(&address, "/readyz").starts_with("HTTP/1.1 200"));
+    end(server);
+
+    // Where the file is another one than the server was given, the server says so.
+    hand_out("service");
+    let (server, address, _log) = installation.serve_with(Some(("CREDENTIALS_DIRECTORY", &service)));
+    let config = std::fs::read_to_string(place.join("embargod.toml")).unwrap();
+    std::fs::write(place.join("other.toml"), config.replace("state/kek", "operator/kek")).unwrap();
+    let unseen = installation.run(&["--config", "other.toml", "key", "rotate"]);
+    assert!(unseen.status.success(), "{}", said(&unseen));
+    let unready = answer(&address, "/readyz");
+    assert!(unready.contains("is not in this server's key file"), "{unready}");
+    end(server);
+}
+
+fn end(mut server: Child) {
+    terminate(&server);
+    assert!(server.wait().unwrap().success());
+}
+
+#[test]
+fn a_server_whose_neighbour_stopped_in_the_middle_of_its_memory_answers_and_says_so() {
+    let installation = Installation::new();
+    let state = installation.folder.path().join("state");
+    let lock = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(state.join("anchor.lock"))
+        .unwrap();
+    lock.lock().unwrap();
+    let (server, address, mut log) = installation.serve();
+    until(&mut log, "another server has held it for too long");
+    assert!(answer(&address, "/readyz").contains("cannot be remembered outside the database"));
+    lock.unlock().unwrap();
+    until(&mut log, "is remembered outside the database again");
+    end(server);
+}
+
+#[test]
+fn what_is_ended_and_cannot_be_remembered_outside_the_database_is_no_success() {
+    let installation = Installation::new();
+    let state = installation.folder.path().join("state");
+    std::fs::create_dir(state.join("revocations")).unwrap();
+    let person = person("Debian", "security@debian.example").certificate().to_armored();
+    std::fs::write(installation.folder.path().join("debian.asc"), person).unwrap();
+    let add =
+        ["packager", "add", "debian", "--contact", "security@debian.example", "--certificate", "debian.asc"];
+    let added = installation.run(&[&add[..], &["--project", "requests"]].concat());
+    assert!(added.status.success(), "{}", said(&added));
+    let removed = installation.run(&["packager", "remove", "debian"]);
+    assert_eq!(removed.status.code(), Some(1), "{}", said(&removed));
+    assert!(said(&removed).contains("it is ended, and not remembered"), "{}", said(&removed));
+}
+
+#[test]
+fn a_copy_is_not_made_where_it_would_be_gone_and_is_named_so_that_it_is_found() {
+    let installation = Installation::new();
+    for nowhere in [":memory:", "sqlite::memory:", "file:x?mode=memory", ""] {
+        let output = installation.run(&["copy", "--to", nowhere]);
+        assert!(!output.status.success() && said(&output).contains("names no file"), "{}", said(&output));
+    }
+    let output = installation.run(&["copy", "--to", "copied.sqlite"]);
+    let copied = installation.folder.path().canonicalize().unwrap().join("copied.sqlite");
+    assert!(said(&output).contains(&format!("url = \"{}\"", copied.display())), "{}", said(&output));
+}
+
 #[test]
 fn a_second_signal_ends_a_server_that_still_waits() {
     let installation = Installation::new();

@@ -212,11 +212,23 @@ async fn a_log_of_which_the_head_or_everything_is_gone_is_named_and_a_missing_an
     both("CREATE TABLE kept_head AS SELECT * FROM audit_head").await;
     both("DELETE FROM audit_head").await;
     let fault = verified(&server).await.unwrap_err();
-    assert_eq!(fault, ChainFault::Head { found: written, named: 0 });
+    assert_eq!(fault, ChainFault::Headless(written));
     both("CREATE TABLE kept_audit AS SELECT * FROM audit").await;
     both("DELETE FROM audit").await;
     let fault = verified(&server).await.unwrap_err();
     assert!(matches!(fault, ChainFault::Truncated { found: 0, expected: 1.. }), "{fault}");
+    // Whoever removes everything that speaks of it leaves a log that never began.
+    both("CREATE TABLE kept_checkpoints AS SELECT * FROM checkpoints").await;
+    both("DELETE FROM checkpoints").await;
+    std::fs::rename(&anchor, server.folder().join("elsewhere")).unwrap();
+    assert_eq!(verified(&server).await.unwrap_err(), ChainFault::Headless(0));
+    for garbled in ["", "hello\n"] {
+        std::fs::write(&anchor, garbled).unwrap();
+        assert_eq!(verified(&server).await.unwrap_err(), ChainFault::Anchor, "{garbled:?}");
+    }
+    std::fs::rename(server.folder().join("elsewhere"), &anchor).unwrap();
+    both("INSERT INTO checkpoints SELECT * FROM kept_checkpoints").await;
+    both("DROP TABLE kept_checkpoints").await;
     both("INSERT INTO audit SELECT * FROM kept_audit").await;
     both("INSERT INTO audit_head SELECT * FROM kept_head").await;
     both("DROP TABLE kept_head").await;

@@ -1,15 +1,22 @@
 //! Files that survive a crash at any moment: replaced whole, or only ever added to. What was returned from is on
 //! the disk, names included.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
+
+use crate::app::ownership::hand_over;
+
+/// How often is asked for a lock that somebody else has.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Puts `bytes` in the place of the file `name`: a reader finds the old file or the new one, whole.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let fresh = folder.join(format!("{name}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    hand_over(&file, folder);
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, folder.join(name))?;
@@ -24,6 +31,9 @@ pub(super) fn append(folder: &Path, name: &str, lines: &[String]) -> io::Result<
     let path = folder.join(name);
     let is_new = !path.exists();
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
+    if is_new {
+        hand_over(&file, folder);
+    }
     let mut text = lines.join("\n");
     text.push('\n');
     if file.metadata()?.len() > 0 {
@@ -56,12 +66,29 @@ pub(super) fn set_aside(folder: &Path, name: &str) -> io::Result<()> {
     }
 }
 
-/// Keeps other processes from writing here until it is dropped.
-pub(super) fn lock(folder: &Path) -> io::Result<File> {
+/// Keeps other processes from writing here until it is dropped. One that has it for longer than `patience`, because it was
+/// stopped in the middle, is not waited for: whoever waits here keeps a lift waiting.
+pub(super) fn lock(folder: &Path, patience: Duration) -> io::Result<File> {
     let path = folder.join("anchor.lock");
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.lock()?;
-    Ok(file)
+    hand_over(&file, folder);
+    let mut left = patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if left.is_zero() => {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "another server has held it for too long",
+                ));
+            }
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(AGAIN);
+                left = left.saturating_sub(AGAIN);
+            }
+        }
+    }
 }
 
 /// Puts the names in a folder onto the disk.

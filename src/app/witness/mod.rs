@@ -1,10 +1,11 @@
 //! What a replica remembers outside the database, so that an older copy of the database is known for what it is.
 //!
 //! In the state directory lie `anchor`, a signed checkpoint of how far the audit log reached; `revocations`, a line for
-//! everything that was ended; `published`, a line for every advisory. All three are written before a revocation
+//! everything that was ended; `published`, a line for every advisory. These three are written before a revocation
 //! or a lift is answered; otherwise they follow within seconds. Another replica's revocations come in as
-//! fast. Nothing here is secret, and nothing is decided here: it says what speaks against going on.
+//! fast. `booted` is what the clocks were last believed to say. Nothing here is secret, and nothing is decided here: it says what speaks against going on.
 
+pub(super) mod booted;
 mod files;
 
 use std::collections::HashSet;
@@ -27,6 +28,8 @@ const REVOCATIONS: &str = "revocations";
 const PUBLISHED: &str = "published";
 /// How far the anchor may lag behind what is neither a lift nor a revocation.
 const LAG: Duration = Duration::from_secs(5);
+/// How long another server on this machine is waited for that writes the same files; once it was too long, not at all.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How far back is looked for what other replicas ended, in microseconds: their clocks differ.
 const OVERLAP: i64 = 3_600_000_000;
 
@@ -80,11 +83,16 @@ pub enum Doubt {
 /// What this process knows to be in the files.
 #[derive(Default)]
 struct Memory {
-    looked: Option<Duration>,
     ended: HashSet<String>,
     published: HashSet<String>,
     since: Option<i64>,
     key: Option<Arc<ServerKey>>,
+}
+
+/// How it goes: what may be asked while files are written.
+#[derive(Default)]
+struct Going {
+    looked: Option<Duration>,
     trouble: Option<String>,
 }
 
@@ -94,6 +102,7 @@ pub struct Witness {
     clock: Clock,
     replica: String,
     memory: Mutex<Memory>,
+    going: Mutex<Going>,
 }
 
 /// What the database says of itself.
@@ -107,9 +116,18 @@ struct Facts {
     server: Option<Certificate>,
 }
 
+/// There is an anchor, and it does not say anything.
+pub(super) struct Unreadable;
+
 /// The anchor in the folder `state`, whoever signed it.
-pub(super) fn anchor_in(state: &Path) -> Option<SignedCheckpoint> {
-    files::read(state, ANCHOR).ok().flatten().and_then(|text| SignedCheckpoint::from_text(&text))
+pub(super) fn readable_anchor(state: &Path) -> Result<Option<SignedCheckpoint>, Unreadable> {
+    let Some(text) = files::read(state, ANCHOR).map_err(|_| Unreadable)? else { return Ok(None) };
+    let anchor = SignedCheckpoint::from_text(&text).filter(|anchor| anchor.read().is_some());
+    anchor.map(Some).ok_or(Unreadable)
+}
+
+fn anchor_in(state: &Path) -> Option<SignedCheckpoint> {
+    readable_anchor(state).ok().flatten()
 }
 
 impl Witness {
@@ -117,7 +135,7 @@ impl Witness {
     pub fn new(state: &Path, clock: Clock, entropy: &Entropy) -> Self {
         let known = anchor_in(state).and_then(|anchor| anchor.read()).map(|said| said.replica);
         let replica = known.unwrap_or_else(|| TokenId::from_random(entropy.bytes()).to_string());
-        Self { folder: state.to_owned(), clock, replica, memory: Mutex::default() }
+        Self { folder: state.to_owned(), clock, replica, memory: Mutex::default(), going: Mutex::default() }
     }
 
     /// Has everything that weighs remembered as soon as it is committed, whoever does it through `store`.
@@ -128,7 +146,7 @@ impl Witness {
 
     /// Whether the files may lag behind.
     fn is_time(&self) -> bool {
-        let looked = self.memory().looked;
+        let looked = self.going().looked;
         looked.is_none_or(|looked| self.clock.monotonic().saturating_sub(looked) >= LAG)
     }
 
@@ -141,9 +159,9 @@ impl Witness {
 
     /// Compares, and if nothing speaks against it, writes what is new into the files.
     pub fn keep(&self, store: &Store) -> Result<Option<Doubt>, WitnessError> {
+        self.going().looked = Some(self.clock.monotonic());
         let mut memory = self.memory();
-        memory.looked = Some(self.clock.monotonic());
-        let _lock = files::lock(&self.folder).map_err(self.failed("anchor.lock"))?;
+        let _lock = self.lock()?;
         let anchor = self.read(ANCHOR)?;
         let facts = facts(store, anchor.as_deref(), memory.since.unwrap_or_default())?;
         let anchored = match compared(anchor.as_deref(), &facts) {
@@ -194,13 +212,13 @@ impl Witness {
             }
             Err(error) => Some(error.to_string()),
         };
-        let mut memory = self.memory();
-        if memory.trouble != trouble {
+        let mut going = self.going();
+        if going.trouble != trouble {
             match &trouble {
                 Some(trouble) => tracing::error!("nothing is remembered outside the database: {trouble}"),
                 None => tracing::info!("what happens is remembered outside the database again"),
             }
-            memory.trouble = trouble;
+            going.trouble = trouble;
         }
     }
 
@@ -211,7 +229,7 @@ impl Witness {
 
     /// Why nothing is remembered at present, if that is so.
     pub fn trouble(&self) -> Option<String> {
-        self.memory().trouble.clone()
+        self.going().trouble.clone()
     }
 
     /// The life that the anchor names, whoever signed it.
@@ -221,7 +239,7 @@ impl Witness {
 
     /// Sets the anchor aside: the operator goes on without what it says.
     pub(super) fn set_aside(&self) -> Result<(), WitnessError> {
-        let _lock = files::lock(&self.folder).map_err(self.failed("anchor.lock"))?;
+        let _lock = self.lock()?;
         files::set_aside(&self.folder, ANCHOR).map_err(self.failed(ANCHOR))
     }
 
@@ -240,6 +258,16 @@ impl Witness {
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never held while anything is waited for.
+    fn going(&self) -> std::sync::MutexGuard<'_, Going> {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> Result<std::fs::File, WitnessError> {
+        let patience = if self.going().trouble.is_none() { PATIENCE } else { Duration::ZERO };
+        files::lock(&self.folder, patience).map_err(self.failed("anchor.lock"))
     }
 
     fn failed(&self, name: &str) -> impl FnOnce(io::Error) -> WitnessError {
@@ -350,6 +378,9 @@ impl App {
                 && let Err(error) = checkpoints::make_if_due(&app.store, &key, &witness.replica, now)
             {
                 tracing::warn!("no checkpoint of the audit log was signed: {error}");
+            }
+            if let Err(error) = app.look_for_keys() {
+                tracing::warn!("the keys in use were not looked for: {error}");
             }
             witness.keep_and_say(&app.store);
         };

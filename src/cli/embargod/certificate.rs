@@ -45,6 +45,7 @@ pub(super) fn run(global: &Global, command: &CertificateCommand) -> Result<ExitC
         CertificateCommand::Revoke { fingerprint, reason } => {
             let console = Console::open(global)?;
             screen::removed("revoked", &console.operator().revoke_certificate(fingerprint, reason)?);
+            console.is_remembered()?;
             Ok(ExitCode::SUCCESS)
         }
     }

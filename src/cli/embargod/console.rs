@@ -113,6 +113,7 @@ pub(super) struct Console {
     pub entropy: Entropy,
     /// Whether it is practice, for ever.
     pub practice: bool,
+    witness: Arc<Witness>,
 }
 
 impl Console {
@@ -141,8 +142,21 @@ impl Console {
             Clock::System
         };
         // What is ended here must be remembered as if a server did it.
-        Arc::new(Witness::new(&config.state(), clock.clone(), &entropy)).attend(&store);
-        Ok(Self { config, store, clock, entropy, practice })
+        let witness = Arc::new(Witness::new(&config.state(), clock.clone(), &entropy));
+        witness.attend(&store);
+        Ok(Self { config, store, clock, entropy, practice, witness })
+    }
+
+    /// To be asked after something was ended: whether that is remembered outside the database, where an older copy of the
+    /// database does not bring it back.
+    pub(super) fn is_remembered(&self) -> Result<(), Failure> {
+        self.witness.trouble().map_or(Ok(()), |trouble| {
+            Err(Failure::unfit(
+                format!("it is ended, and not remembered outside the database: {trouble}"),
+                "mend that before an older copy of the database is used; a server that can write there remembers it \
+                 within seconds, and says in /readyz that it cannot",
+            ))
+        })
     }
 
     /// The operator's use cases.

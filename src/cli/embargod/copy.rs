@@ -28,6 +28,26 @@ pub(super) struct CopyArguments {
     pub to: String,
 }
 
+/// The same place by a name that means it from everywhere. What SQLite keeps in memory is refused: the copy would be gone.
+fn on_disk(place: Location) -> Result<Location, Failure> {
+    let Location::Sqlite(path) = &place else { return Ok(place) };
+    let name = path.to_string_lossy();
+    if name.is_empty() || name.starts_with(':') || name.starts_with("file:") {
+        return Err(Failure::unfit(
+            format!("{name:?} names no file"),
+            "name a new file for SQLite, or a database as postgres://USER@HOST/NAME",
+        ));
+    }
+    Ok(Location::Sqlite(std::path::absolute(path).map_err(Failure::file(path, "named"))?))
+}
+
+fn shown(place: &Location) -> String {
+    match place {
+        Location::Sqlite(path) => path.display().to_string(),
+        Location::Postgres(url) => without_password(url),
+    }
+}
+
 /// Copies, and says what comes next.
 pub(super) fn run(global: &Global, arguments: &CopyArguments) -> Result<ExitCode, Failure> {
     let config = global.load()?;
@@ -37,7 +57,7 @@ pub(super) fn run(global: &Global, arguments: &CopyArguments) -> Result<ExitCode
     let _alone =
         Alone::on(&location, "stop it first, and run this again: what it does after the copy would be lost")?;
     let from = Store::open(location, Arc::new(vault))?;
-    let place = Location::parse(&arguments.to);
+    let place = on_disk(Location::parse(&arguments.to))?;
     if place == *from.location() {
         return Err(Failure::unfit(
             "this is the database that it is in already",
@@ -48,10 +68,7 @@ pub(super) fn run(global: &Global, arguments: &CopyArguments) -> Result<ExitCode
     let copied = backup::copy(&from, &into, Clock::System.now(), &mut progress).map_err(failed)?;
     screen::item("copied", &said(&copied));
     screen::item("same", "counts, chain and head of the audit log are equal on both sides");
-    screen::item(
-        "next",
-        &format!("[database] url = \"{}\" · embargod doctor", without_password(&arguments.to)),
-    );
+    screen::item("next", &format!("[database] url = \"{}\" · embargod doctor", shown(into.location())));
     screen::item("never", "start a server on the old database again: remove it when the new one works");
     Ok(ExitCode::SUCCESS)
 }

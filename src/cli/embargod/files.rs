@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::failure::Failure;
+use crate::app::ownership::hand_over;
 
 /// The most that is read of a file that somebody names.
 const MOST: u64 = 64 << 20;
@@ -26,6 +27,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 pub(super) fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Failure> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        hand_over(&file, path.parent().unwrap_or(Path::new(".")));
         file.write_all(bytes)?;
         file.sync_all()
     };

@@ -196,9 +196,11 @@ pub(super) fn run(global: &Global, command: PackagerCommand) -> Result<ExitCode,
         }
         PackagerCommand::Remove { slug, project } => {
             screen::removed("removed", &console.operator().remove_packager(&slug, project.as_deref())?);
+            console.is_remembered()?;
         }
         PackagerCommand::RemoveContact { contact } => {
             screen::removed("removed", &console.operator().remove_contact(&contact)?);
+            console.is_remembered()?;
         }
         PackagerCommand::Applications { json } => applications::list(&console, json)?,
         PackagerCommand::Admit(arguments) => applications::admit(&console, &arguments)?,

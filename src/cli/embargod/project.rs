@@ -116,6 +116,7 @@ pub(super) fn run(global: &Global, command: ProjectCommand) -> Result<ExitCode, 
         ProjectCommand::Member(MemberCommand::Remove { slug, who, leave_nobody }) => {
             let removal = console.operator().remove_maintainer(&who, &slug, leave_nobody)?;
             screen::removed("removed", &removal);
+            console.is_remembered()?;
         }
         ProjectCommand::List { json } => list(&console, json)?,
     }

@@ -188,6 +188,9 @@ async fn rehearse(
 }
 
 /// The signals that end a server.
+///
+/// Writing to a reader who went away is none of them. A program that was not allowed to start itself again is left with
+/// the default for it, which is to end.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
@@ -196,6 +199,7 @@ struct Stop {
 impl Stop {
     fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(Failure::system("to listen to signals"));
+        let _goes_on = listen(SignalKind::pipe())?;
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 

@@ -48,6 +48,7 @@ pub(super) fn run(global: &Global, command: &TokenCommand) -> Result<ExitCode, F
         TokenCommand::Revoke { id } => {
             let ended = console.operator().revoke_token(id)?;
             item("ended", &ended);
+            console.is_remembered()?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,8 @@
 //! The rights of what must stay private.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use super::super::console::Global;
 use super::Finding;
@@ -12,6 +12,7 @@ use crate::store::Location;
 pub(super) fn check(global: &Global, config: &Config) -> Vec<Finding> {
     let kek = global.kek_path(config);
     let state = config.state();
+    let foreign = fs::metadata(&state).map(|folder| foreign(&state, folder.uid())).unwrap_or_default();
     let mut private = vec![(kek, "400"), (state, "700")];
     private.extend(config.database.url_file.clone().map(|path| (path, "400")));
     private.extend(config.mail.relay.password_file.clone().map(|path| (path, "400")));
@@ -19,6 +20,7 @@ pub(super) fn check(global: &Global, config: &Config) -> Vec<Finding> {
         private.push((path, "600"));
     }
     let mut findings: Vec<_> = private.iter().filter_map(|(path, mode)| too_open(path, mode)).collect();
+    findings.extend(foreign);
     findings.extend(shown_password(&global.config, config));
     if findings.is_empty() {
         findings.push(Finding::ok("files: nobody else may read keys and database"));
@@ -39,6 +41,25 @@ fn shown_password(path: &Path, config: &Config) -> Option<Finding> {
             "move the address into a file of mode 400, and write [database] url_file = \"…\" in place of url",
         )
     })
+}
+
+/// Whoever owns the folder runs the server, and reads and writes all that lies in it.
+fn foreign(folder: &Path, owner: u32) -> Vec<Finding> {
+    let Ok(files) = fs::read_dir(folder) else { return Vec::new() };
+    let files = files.filter_map(Result::ok);
+    let others = files.filter(|file| file.metadata().is_ok_and(|file| file.uid() != owner));
+    let mut others: Vec<_> = others.map(|file| file.path()).collect();
+    others.sort();
+    let finding = |path: &PathBuf| {
+        Finding::fail(
+            format!(
+                "{} belongs to another user than its folder, whose server may not use it",
+                path.display()
+            ),
+            format!("chown --reference={} {}", folder.display(), path.display()),
+        )
+    };
+    others.iter().map(finding).collect()
 }
 
 /// What is missing is found out by who needs it.
@@ -69,6 +90,17 @@ mod tests {
         set(0o400);
         assert_eq!(too_open(&path, "400"), None);
         assert_eq!(too_open(&directory.path().join("missing"), "400"), None);
+    }
+
+    #[test]
+    fn a_file_of_another_user_than_its_folder_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("anchor");
+        fs::write(&path, "x").unwrap();
+        let owner = fs::metadata(&path).unwrap().uid();
+        assert_eq!(foreign(directory.path(), owner), []);
+        let found = foreign(directory.path(), owner + 1).remove(0);
+        assert!(found.text.starts_with(&format!("{} belongs to another user", path.display())));
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(super) enum KeyCommand {
     },
     /// Puts a new key-encryption key in the place of the present one, while servers run.
     #[command(after_help = "Examples:\n  \
-        embargod key rotate                     one machine: makes the key, wraps every data key anew\n  \
+        embargod key rotate                     one machine: makes the key, wraps every data key anew; where the \
+        service\n                                          gets its key as a credential it asks for a restart in between\n  \
         embargod key rotate --prepare           replicas: the new key joins the old one in the key file;\n                                          \
         copy that file to every machine (a credential is read when its service restarts)\n  \
         embargod key rotate --finish            then, on one of them: wraps every data key anew, retires the old key\n\n\
@@ -95,6 +96,7 @@ pub(super) fn run(global: &Global, command: &KeyCommand) -> Result<ExitCode, Fai
             let console = Console::open(global)?;
             let others = recovery_for.iter().map(|path| files::read(path)).collect::<Result<Vec<_>, _>>()?;
             let mut rotation = Rotation::of(&console, global.kek_path(&console.config), others);
+            rotation.is_credential = *rotation.path() != console.config.keys.kek_file;
             if *prepare {
                 rotation.prepare()?;
                 item(

@@ -13,9 +13,11 @@
 //! was interrupted, on this machine or another.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::super::alone::Alone;
 use super::super::console::{Console, recovery_path};
 use super::super::failure::Failure;
 use super::super::files;
@@ -25,8 +27,11 @@ use super::retired_path;
 use crate::app::Refusal;
 use crate::app::installation::{as_operator, load_server_key};
 use crate::openpgp::Certificate;
-use crate::store::{KekState, Tx};
+use crate::store::{KekState, Location, Tx};
 use crate::vault::KeyEncryptionKey;
+
+/// Longer than a server takes to look for its keys again, and to say that it misses one.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// A rotation, begun or not.
 pub(super) struct Rotation<'a> {
@@ -34,6 +39,8 @@ pub(super) struct Rotation<'a> {
     path: PathBuf,
     /// Certificates of those who get a recovery file besides the maintainers.
     others: Vec<Vec<u8>>,
+    /// Whether servers get the key file from a service manager, which copies it when they start.
+    pub(super) is_credential: bool,
     /// Called after each step; an error ends the rotation there, as a kill would.
     pub(super) after: Box<dyn FnMut(&'static str) -> Result<(), Failure> + 'a>,
 }
@@ -78,7 +85,7 @@ impl Standing {
 
 impl<'a> Rotation<'a> {
     pub(super) fn of(console: &'a Console, path: PathBuf, others: Vec<Vec<u8>>) -> Self {
-        Self { console, path, others, after: Box::new(|_| Ok(())) }
+        Self { console, path, others, is_credential: false, after: Box::new(|_| Ok(())) }
     }
 
     /// The key file.
@@ -173,6 +180,7 @@ impl<'a> Rotation<'a> {
             }
             None => standing.current.clone(),
         };
+        let _alone = if target == standing.current { None } else { self.wait_for_servers(&target)? };
         if target != standing.current {
             self.console.store.write_now(|tx| {
                 tx.make_kek_current(&target, now)?;
@@ -214,6 +222,34 @@ impl<'a> Rotation<'a> {
             ),
         );
         Ok(())
+    }
+
+    /// A service manager hands a key file out when a service starts: servers that work say in the database that they miss
+    /// the prepared key, and as long as one does it is not made current. While no server works none may start.
+    fn wait_for_servers(&self, target: &str) -> Result<Option<Alone>, Failure> {
+        if !self.is_credential {
+            return Ok(None);
+        }
+        let location = self.console.store.location();
+        if let (Location::Sqlite(_), Ok(alone)) = (location, Alone::on(location, "stop it first")) {
+            return Ok(Some(alone));
+        }
+        let missed = || self.console.store.read_now(|tx| Ok::<_, Refusal>(tx.missed_kek(target)?));
+        let before = missed()?;
+        item("waits", &format!("{} seconds, in which servers say whether they have the key", WAIT.as_secs()));
+        for _ in 0..WAIT.as_secs() {
+            std::thread::sleep(Duration::from_secs(1));
+            if missed()? != before {
+                return Err(Failure::unfit(
+                    format!(
+                        "a running server does not have key-encryption key {target}; nothing was changed"
+                    ),
+                    "restart every service that gets the key file as a credential (systemctl restart embargod), then run \
+                     the same command again",
+                ));
+            }
+        }
+        Ok(None)
     }
 
     /// Wraps every data key by `target`, each in a transaction of its own. One that cannot be opened stops no other.
